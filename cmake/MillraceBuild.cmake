@@ -1,0 +1,95 @@
+# Compiler settings and the four verbs every room's CMakeLists.txt is written in:
+# millrace_room, millrace_isa_sources, millrace_test and millrace_fuzzer.
+include(GNUInstallDirs)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(millrace_options INTERFACE)
+target_compile_options(millrace_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # Statement expressions carry MILLRACE_TRY; both compilers we support have them.
+  target_compile_options(millrace_options INTERFACE -Wno-gnu-statement-expression)
+endif()
+if(MILLRACE_SANITIZE)
+  add_compile_options(-fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${MILLRACE_SANITIZE})
+endif()
+if(MILLRACE_FUZZERS)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+# millrace_room(NAME SOURCES a.cc ... [DEPS room ...] [LIBS library ...])
+# One folder, one static library. DEPS name rooms, and only rooms below (tests/check_imports checks).
+function(millrace_room name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  add_library(millrace_${name} STATIC ${ARG_SOURCES})
+  add_library(millrace::${name} ALIAS millrace_${name})
+  target_include_directories(millrace_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/millrace>)
+  list(TRANSFORM ARG_DEPS PREPEND millrace_)
+  target_link_libraries(millrace_${name} PUBLIC ${ARG_DEPS} ${ARG_LIBS}
+    PRIVATE $<BUILD_INTERFACE:millrace_options>)
+  set_property(GLOBAL APPEND PROPERTY MILLRACE_ROOMS millrace_${name})
+endfunction()
+
+# millrace_isa_sources(TARGET SOURCES a.cc ... ISAS avx2 ...)
+# Compiles each source once per instruction set, with MILLRACE_ISA naming it. Such a source keeps
+# everything in namespace MILLRACE_ISA and includes no header with inline functions other code may
+# share, so that the linker cannot pick an AVX-512 copy of a common function for an older machine.
+function(millrace_isa_sources target)
+  cmake_parse_arguments(ARG "" "" "SOURCES;ISAS" ${ARGN})
+  set(flags_baseline "")
+  set(flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
+  set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mbmi2
+    -mprefer-vector-width=512)
+  foreach(isa IN LISTS ARG_ISAS)
+    add_library(${target}_${isa} OBJECT ${ARG_SOURCES})
+    target_include_directories(${target}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_compile_definitions(${target}_${isa} PRIVATE MILLRACE_ISA=${isa} MILLRACE_ISA_${isa}=1)
+    # -fno-math-errno and contraction let a*b+c become one fma; nothing else of fast-math, so that
+    # NaN, infinity and the order of sums stay what the source says.
+    target_compile_options(${target}_${isa} PRIVATE ${flags_${isa}} -O3 -ffp-contract=fast
+      -fno-math-errno)
+    target_link_libraries(${target}_${isa} PRIVATE millrace_options)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${isa}>)
+  endforeach()
+endfunction()
+
+# millrace_test(NAME SOURCES a_test.cc ... DEPS room ... [LIBS library ...] [LABEL unit])
+function(millrace_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  list(TRANSFORM ARG_DEPS PREPEND millrace_)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE MILLRACE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} ${ARG_LIBS} GTest::gtest GTest::gmock
+    GTest::gtest_main millrace_options)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 600)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABEL}")
+endfunction()
+
+# millrace_fuzzer(NAME SOURCES a.cc DEPS room ...)
+function(millrace_fuzzer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  list(TRANSFORM ARG_DEPS PREPEND millrace_)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} millrace_options)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endfunction()

@@ -1,0 +1,15 @@
+#include "base/check.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace millrace {
+
+void check_failed(std::string_view what, const std::source_location& where) {
+  std::fprintf(stderr, "millrace: broken invariant: %.*s (%s:%u in %s)\n",
+               static_cast<int>(what.size()), what.data(), where.file_name(), where.line(),
+               where.function_name());
+  std::abort();
+}
+
+}  // namespace millrace
