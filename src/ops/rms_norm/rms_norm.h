@@ -1,0 +1,34 @@
+// out[t] = in[t] / sqrt(mean(in[t]^2) + epsilon) * weight (spec 4.2). No "+1" on the weight.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "ops/kernel_registry.h"
+#include "ops/matrix_view.h"
+#include "tensor/tensor_view.h"
+
+namespace millrace {
+
+struct RmsNormParams {
+  MatrixView in;
+  const float* weight;  // [columns]; small vectors are kept in float
+  MatrixView out;       // may be `in`
+  std::int64_t rows;
+  float epsilon;
+};
+
+struct RmsNorm {
+  static constexpr std::string_view kName = "rms_norm";
+  struct Key {
+    DType activation;
+    std::int64_t columns;
+  };
+  using Params = RmsNormParams;
+  using Launch = void (*)(const RmsNormParams&, Stream&);
+};
+
+std::string to_string(const RmsNorm::Key& key);
+std::span<const KernelSpec<RmsNorm>> kernels_of(RmsNorm);
+
+}  // namespace millrace
