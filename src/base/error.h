@@ -40,8 +40,7 @@ using Status = Result<void>;
 // return fail(ErrorCode::Corrupt, "{}: header of {} bytes in a file of {}", path, n, size);
 template <typename... Args>
 tl::unexpected<Error> fail(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
-  return tl::unexpected<Error>(
-      Error{code, fmt::format(format, std::forward<Args>(args)...)});
+  return tl::unexpected<Error>(Error{code, fmt::format(format, std::forward<Args>(args)...)});
 }
 
 // Puts "context: " before the message, keeping the code: for adding the file to a field's error.
@@ -52,10 +51,10 @@ inline tl::unexpected<Error> fail_in(std::string_view context, const Error& erro
 }  // namespace millrace
 
 // auto x = MILLRACE_TRY(may_fail());   the value, or return the error to the caller.
-#define MILLRACE_TRY(expression)                                                  \
-  __extension__({                                                                 \
-    auto&& millrace_try_result = (expression);                                    \
-    if (!millrace_try_result.has_value())                                         \
+#define MILLRACE_TRY(expression)                                                        \
+  __extension__({                                                                       \
+    auto&& millrace_try_result = (expression);                                          \
+    if (!millrace_try_result.has_value())                                               \
       return tl::unexpected<::millrace::Error>(std::move(millrace_try_result).error()); \
-    std::move(millrace_try_result).value();                                       \
+    std::move(millrace_try_result).value();                                             \
   })

@@ -38,15 +38,23 @@ Result<Json> read_json_file(const std::string& path, std::size_t max_bytes) {
 
 std::string_view json_type_name(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::object: return "object";
-    case Json::value_t::array: return "array";
-    case Json::value_t::string: return "string";
-    case Json::value_t::boolean: return "boolean";
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "object";
+    case Json::value_t::array:
+      return "array";
+    case Json::value_t::string:
+      return "string";
+    case Json::value_t::boolean:
+      return "boolean";
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned: return "integer";
-    case Json::value_t::number_float: return "number";
-    default: return "unknown";
+    case Json::value_t::number_unsigned:
+      return "integer";
+    case Json::value_t::number_float:
+      return "number";
+    default:
+      return "unknown";
   }
 }
 
@@ -77,8 +85,7 @@ Result<std::optional<double>> json_number(const Json& object, std::string_view k
   const Json* value = json_find(object, key);
   if (!value) return std::nullopt;
   if (!value->is_number())
-    return fail(ErrorCode::Corrupt, "{}: found {}, expected a number", key,
-                json_type_name(*value));
+    return fail(ErrorCode::Corrupt, "{}: found {}, expected a number", key, json_type_name(*value));
   return value->get<double>();
 }
 
@@ -95,8 +102,7 @@ Result<std::optional<std::string>> json_string(const Json& object, std::string_v
   const Json* value = json_find(object, key);
   if (!value) return std::nullopt;
   if (!value->is_string())
-    return fail(ErrorCode::Corrupt, "{}: found {}, expected a string", key,
-                json_type_name(*value));
+    return fail(ErrorCode::Corrupt, "{}: found {}, expected a string", key, json_type_name(*value));
   return value->get<std::string>();
 }
 

@@ -22,7 +22,9 @@ std::string amount(std::uint64_t value, Progress::Unit unit) {
 
 }  // namespace
 
-void Progress::disable_all() { disabled = true; }
+void Progress::disable_all() {
+  disabled = true;
+}
 
 Progress::Progress(std::string label, std::uint64_t total, Unit unit)
     : label_(std::move(label)),

@@ -60,7 +60,13 @@ void ThreadPool::run_erased(std::int64_t count, Call call, const void* body) {
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
   work();
-  while (busy_.load(std::memory_order_acquire) != 0) relax();
+  // A worker that the system has put aside gets this core after a while.
+  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
+    if (spins < 20'000)
+      relax();
+    else
+      std::this_thread::yield();
+  }
 }
 
 void ThreadPool::work() {

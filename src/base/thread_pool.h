@@ -26,8 +26,8 @@ class ThreadPool {
   // shared counter so that a slow thread takes less. Returns when all are done.
   template <typename Body>
   void run(std::int64_t count, const Body& body) {
-    run_erased(count, [](const void* b, std::int64_t i) { (*static_cast<const Body*>(b))(i); },
-               &body);
+    run_erased(
+        count, [](const void* b, std::int64_t i) { (*static_cast<const Body*>(b))(i); }, &body);
   }
 
   // Calls body(first, last) for consecutive ranges that cover [0, total), each a multiple of
@@ -58,8 +58,8 @@ class ThreadPool {
   const void* body_ = nullptr;
   std::int64_t count_ = 0;
   alignas(64) std::atomic<std::int64_t> next_ = 0;
-  alignas(64) std::atomic<int> busy_ = 0;              // workers still in this loop
-  alignas(64) std::atomic<std::uint32_t> epoch_ = 0;   // grows by one for each loop
+  alignas(64) std::atomic<int> busy_ = 0;             // workers still in this loop
+  alignas(64) std::atomic<std::uint32_t> epoch_ = 0;  // grows by one for each loop
   std::atomic<bool> stop_ = false;
 };
 

@@ -4,9 +4,12 @@ namespace millrace {
 
 std::string_view to_string(Backend backend) {
   switch (backend) {
-    case Backend::Cpu: return "cpu";
-    case Backend::Cuda: return "cuda";
-    case Backend::Hip: return "hip";
+    case Backend::Cpu:
+      return "cpu";
+    case Backend::Cuda:
+      return "cuda";
+    case Backend::Hip:
+      return "hip";
   }
   return "unknown";
 }

@@ -19,10 +19,10 @@ std::string_view to_string(Backend backend);
 // machine that is not here.
 struct DeviceTraits {
   Backend backend = Backend::Cpu;
-  std::string name;          // "AMD EPYC 9354", "NVIDIA H200"
-  int arch = 0;              // 90 for sm_90, 942 for gfx942, 0 on a CPU
-  int parallelism = 1;       // threads, or multiprocessors
-  CpuFeatures cpu;           // of the host
+  std::string name;     // "AMD EPYC 9354", "NVIDIA H200"
+  int arch = 0;         // 90 for sm_90, 942 for gfx942, 0 on a CPU
+  int parallelism = 1;  // threads, or multiprocessors
+  CpuFeatures cpu;      // of the host
 };
 
 // A queue of work in order. On the CPU work is done when launch() returns; elsewhere it is not.

@@ -1,6 +1,6 @@
-// What the sequence-aware ops (short_conv, rope_kv, attention) know of a step: which rows belong to which
-// sequence, and where that sequence's memory is. Views into memory the engine's runner owns, in
-// device memory on a GPU; valid for one step.
+// What the sequence-aware ops (short_conv, rope_kv, attention) know of a step: which rows belong to
+// which sequence, and where that sequence's memory is. Views into memory the engine's runner owns,
+// in device memory on a GPU; valid for one step.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ struct SpanView {
   std::int32_t first_row;
   std::int32_t count;
   std::int32_t position;
-  std::int32_t table;     // row of BatchView::block_tables
-  std::int32_t slot;      // conv-state slot
+  std::int32_t table;  // row of BatchView::block_tables
+  std::int32_t slot;   // conv-state slot
   // First position whose conv column in the slot may be used: 0 for a sequence with a whole
   // history; the start of the replay while a state is rebuilt (earlier columns count as zero).
   std::int32_t conv_from;
@@ -23,10 +23,10 @@ struct SpanView {
 };
 
 struct BatchView {
-  std::int64_t rows = 0;             // tokens in the step
-  const SpanView* spans = nullptr;   // [span_count], in order of rows
+  std::int64_t rows = 0;            // tokens in the step
+  const SpanView* spans = nullptr;  // [span_count], in order of rows
   std::int64_t span_count = 0;
-  std::int64_t max_count = 0;        // longest span; 1 means that all spans decode
+  std::int64_t max_count = 0;                  // longest span; 1 means that all spans decode
   const std::int32_t* block_tables = nullptr;  // [tables][table_stride] block ids
   std::int64_t table_stride = 0;
 };

@@ -81,8 +81,7 @@ Result<KernelChoice<Op>> choose_kernel(const typename Op::Key& key, const Device
                         fmt::format("{} has a higher priority", spec.name)});
       choice.spec = &spec;
     } else {
-      lost.push_back({spec.name, spec.priority,
-                      fmt::format("{} comes first", choice.spec->name)});
+      lost.push_back({spec.name, spec.priority, fmt::format("{} comes first", choice.spec->name)});
     }
   }
   if (forced != overrides.end() && !known)
@@ -91,7 +90,8 @@ Result<KernelChoice<Op>> choose_kernel(const typename Op::Key& key, const Device
   if (choice.spec == nullptr) {
     std::string reasons;
     for (const KernelVerdict& verdict : lost)
-      reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", verdict.kernel, verdict.reason);
+      reasons +=
+          fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", verdict.kernel, verdict.reason);
     return fail(ErrorCode::Unsupported, "no {} kernel runs {} on {} ({})", Op::kName,
                 to_string(key), to_string(traits.backend), reasons);
   }

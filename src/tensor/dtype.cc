@@ -28,7 +28,9 @@ constexpr std::array<DTypeLayout, 12> kLayouts = {{
 
 }  // namespace
 
-const DTypeLayout& layout_of(DType dtype) { return kLayouts[static_cast<std::size_t>(dtype)]; }
+const DTypeLayout& layout_of(DType dtype) {
+  return kLayouts[static_cast<std::size_t>(dtype)];
+}
 
 std::int64_t bytes_of(DType dtype, std::int64_t count) {
   const DTypeLayout& layout = layout_of(dtype);

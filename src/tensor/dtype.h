@@ -32,8 +32,12 @@ struct DTypeLayout {
 
 const DTypeLayout& layout_of(DType dtype);
 
-inline std::string_view to_string(DType dtype) { return layout_of(dtype).name; }
-inline bool is_quantised(DType dtype) { return layout_of(dtype).block_size > 1; }
+inline std::string_view to_string(DType dtype) {
+  return layout_of(dtype).name;
+}
+inline bool is_quantised(DType dtype) {
+  return layout_of(dtype).block_size > 1;
+}
 
 // Bytes of `count` consecutive elements; count must be a multiple of the block size.
 std::int64_t bytes_of(DType dtype, std::int64_t count);

@@ -13,7 +13,9 @@ struct F16 {
   std::uint16_t bits;
 };
 
-inline float to_float(BF16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
+inline float to_float(BF16 x) {
+  return std::bit_cast<float>(std::uint32_t{x.bits} << 16);
+}
 
 inline BF16 to_bf16(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
@@ -27,8 +29,8 @@ inline float to_float(F16 x) {
   const std::uint32_t exponent = (x.bits >> 10) & 0x1fu;
   const std::uint32_t fraction = x.bits & 0x3ffu;
   if (exponent == 0)  // zero and subnormals: fraction * 2^-24 is exact in float
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(
-                                           static_cast<float>(fraction) * 0x1p-24f));
+    return std::bit_cast<float>(
+        sign | std::bit_cast<std::uint32_t>(static_cast<float>(fraction) * 0x1p-24f));
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
   return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (fraction << 13));
 }
@@ -42,7 +44,8 @@ inline F16 to_f16(float x) {
   if (magnitude < 0x38800000u) {
     // Subnormal or zero: adding 0.5 leaves the rounded fraction in the low bits.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
+    return {
+        static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
   }
   const std::uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u) - 0x38000000u;
   return {static_cast<std::uint16_t>(sign | (rounded >> 13))};

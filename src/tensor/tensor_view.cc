@@ -29,8 +29,8 @@ TensorView TensorView::slice(std::int64_t i) const {
   check(shape.rank() >= 2 && i >= 0 && i < shape[0], "slice outside of a stacked tensor");
   std::array<std::int64_t, Shape::kMaxRank> rest = {};
   for (int d = 1; d < shape.rank(); ++d) rest[static_cast<std::size_t>(d - 1)] = shape[d];
-  const Shape inner(std::span<const std::int64_t>(rest.data(),
-                                                  static_cast<std::size_t>(shape.rank() - 1)));
+  const Shape inner(
+      std::span<const std::int64_t>(rest.data(), static_cast<std::size_t>(shape.rank() - 1)));
   const std::int64_t stride = bytes_of(dtype, inner.elements());
   return {static_cast<const std::byte*>(data) + i * stride, dtype, inner};
 }

@@ -18,7 +18,9 @@ class CpuStream final : public Stream {
 };
 
 // Kernels registered for Backend::Cpu are only ever launched on a CpuStream.
-inline ThreadPool& pool_of(Stream& stream) { return static_cast<CpuStream&>(stream).pool(); }
+inline ThreadPool& pool_of(Stream& stream) {
+  return static_cast<CpuStream&>(stream).pool();
+}
 
 // threads 0: one per core this process may use.
 std::unique_ptr<Device> make_cpu_device(int threads = 0);

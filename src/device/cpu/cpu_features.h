@@ -6,12 +6,12 @@
 namespace millrace {
 
 struct CpuFeatures {
-  std::string model;        // "AMD EPYC 9354 32-Core Processor"
-  bool avx2 = false;        // with FMA, F16C and BMI2
-  bool avx512 = false;      // F, BW, DQ, VL
+  std::string model;    // "AMD EPYC 9354 32-Core Processor"
+  bool avx2 = false;    // with FMA, F16C and BMI2
+  bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_bf16 = false;
   bool avx512_vnni = false;
-  bool amx_bf16 = false;    // present; a thread that uses it must first ask the kernel
+  bool amx_bf16 = false;  // present; a thread that uses it must first ask the kernel
   bool amx_int8 = false;
   bool neon = false;
   bool neon_dot = false;

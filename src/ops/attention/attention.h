@@ -13,13 +13,13 @@
 namespace millrace {
 
 struct AttentionParams {
-  MatrixView q;        // [rows, heads*head_dim], after norm and rope
-  KvView cache;        // holds every position up to and including each row's own
-  MatrixView out;      // [rows, heads*head_dim]
+  MatrixView q;    // [rows, heads*head_dim], after norm and rope
+  KvView cache;    // holds every position up to and including each row's own
+  MatrixView out;  // [rows, heads*head_dim]
   BatchView batch;
-  int heads;           // query head h reads KV head h / (heads / kv_heads)
-  int window;          // 0: full attention
-  float scale;         // 1/sqrt(head_dim)
+  int heads;    // query head h reads KV head h / (heads / kv_heads)
+  int window;   // 0: full attention
+  float scale;  // 1/sqrt(head_dim)
 };
 
 struct Attention {
@@ -28,7 +28,7 @@ struct Attention {
     DType activation;
     DType kv;
     int head_dim;
-    int group;         // heads / kv_heads
+    int group;  // heads / kv_heads
   };
   using Params = AttentionParams;
   using Launch = void (*)(const AttentionParams&, Stream&);

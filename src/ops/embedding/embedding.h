@@ -11,9 +11,9 @@
 namespace millrace {
 
 struct EmbeddingParams {
-  TensorView table;              // [vocab, hidden], any stored type
-  const std::int32_t* tokens;    // [rows], each in [0, vocab): the engine checks before the step
-  MatrixView out;                // [rows, hidden]
+  TensorView table;            // [vocab, hidden], any stored type
+  const std::int32_t* tokens;  // [rows], each in [0, vocab): the engine checks before the step
+  MatrixView out;              // [rows, hidden]
   std::int64_t rows;
 };
 

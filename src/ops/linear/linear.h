@@ -14,11 +14,11 @@
 namespace millrace {
 
 struct LinearParams {
-  MatrixView in;          // [rows, k]
-  TensorView weight;      // [n, k], any stored type
-  const float* bias;      // [n] or null
-  MatrixView residual;    // [rows, n] or empty; may be `out`
-  MatrixView out;         // [rows, n], may not overlap `in`
+  MatrixView in;        // [rows, k]
+  TensorView weight;    // [n, k], any stored type
+  const float* bias;    // [n] or null
+  MatrixView residual;  // [rows, n] or empty; may be `out`
+  MatrixView out;       // [rows, n], may not overlap `in`
   std::int64_t rows;
 };
 

@@ -20,13 +20,13 @@ struct ExpertView {
 };
 
 struct MoeExpertsParams {
-  MatrixView in;                      // [rows, hidden]
-  const ExpertView* experts;          // [expert_count]
+  MatrixView in;              // [rows, hidden]
+  const ExpertView* experts;  // [expert_count]
   int expert_count;
-  const std::int32_t* chosen;         // [rows][top_k], ascending in a row
-  const float* weights;               // [rows][top_k]
+  const std::int32_t* chosen;  // [rows][top_k], ascending in a row
+  const float* weights;        // [rows][top_k]
   int top_k;
-  MatrixView out;                     // [rows, hidden], added to
+  MatrixView out;  // [rows, hidden], added to
   std::int64_t rows;
   std::int64_t width;
   // moe_experts_workspace_bytes() of memory that nobody else uses meanwhile.

@@ -12,13 +12,13 @@
 namespace millrace {
 
 struct MoeRouteParams {
-  MatrixView logits;        // [rows, experts]
-  const float* bias;        // [experts] or null
-  std::int32_t* experts;    // out [rows][top_k]
-  float* weights;           // out [rows][top_k]
+  MatrixView logits;      // [rows, experts]
+  const float* bias;      // [experts] or null
+  std::int32_t* experts;  // out [rows][top_k]
+  float* weights;         // out [rows][top_k]
   std::int64_t rows;
   int top_k;
-  bool normalise;           // divide by (sum + 1e-6)
+  bool normalise;  // divide by (sum + 1e-6)
   float scale;
 };
 

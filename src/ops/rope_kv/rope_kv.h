@@ -13,11 +13,11 @@
 namespace millrace {
 
 struct RopeKvParams {
-  MatrixView q;            // [rows, heads*head_dim]
-  MatrixView k;            // [rows, kv_heads*head_dim]
-  MatrixView v;            // likewise
-  const float* q_norm;     // [head_dim], shared by all heads
-  const float* k_norm;     // [head_dim]
+  MatrixView q;         // [rows, heads*head_dim]
+  MatrixView k;         // [rows, kv_heads*head_dim]
+  MatrixView v;         // likewise
+  const float* q_norm;  // [head_dim], shared by all heads
+  const float* k_norm;  // [head_dim]
   float epsilon;
   // cos and sin of position * theta^(-2i/head_dim), [max_position][head_dim/2] each.
   const float* cosines;

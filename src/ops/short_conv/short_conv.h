@@ -14,12 +14,12 @@
 namespace millrace {
 
 struct ShortConvParams {
-  MatrixView gates;       // [rows, 3*channels]: B, C, z
-  const float* kernel;    // [taps][channels], tap taps-1 multiplies the current position
-  const float* bias;      // [channels] or null
-  int taps;               // K
-  ConvStateView state;    // state.ring >= taps - 1
-  MatrixView out;         // [rows, channels]
+  MatrixView gates;     // [rows, 3*channels]: B, C, z
+  const float* kernel;  // [taps][channels], tap taps-1 multiplies the current position
+  const float* bias;    // [channels] or null
+  int taps;             // K
+  ConvStateView state;  // state.ring >= taps - 1
+  MatrixView out;       // [rows, channels]
   BatchView batch;
 };
 

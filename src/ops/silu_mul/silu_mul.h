@@ -12,7 +12,7 @@ namespace millrace {
 struct SiluMulParams {
   MatrixView gate;
   MatrixView up;
-  MatrixView out;     // may be `gate`
+  MatrixView out;  // may be `gate`
   std::int64_t rows;
 };
 

@@ -20,10 +20,13 @@ TEST(Json, RefusesDeepNesting) {
   ASSERT_FALSE(parsed.has_value());
 }
 
-TEST(Json, RefusesInvalidUtf8) { EXPECT_FALSE(parse_json("\"\xff\"", "body").has_value()); }
+TEST(Json, RefusesInvalidUtf8) {
+  EXPECT_FALSE(parse_json("\"\xff\"", "body").has_value());
+}
 
 TEST(Json, TypedReadsNameFieldFoundAndExpected) {
-  const Json object = *parse_json(R"({"n": 3, "s": "x", "null": null, "big": 18446744073709551615})", "t");
+  const Json object =
+      *parse_json(R"({"n": 3, "s": "x", "null": null, "big": 18446744073709551615})", "t");
   EXPECT_EQ(*json_int(object, "n"), 3);
   EXPECT_EQ(*json_int(object, "absent"), std::nullopt);
   EXPECT_EQ(*json_int(object, "null"), std::nullopt);

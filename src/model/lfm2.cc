@@ -1,0 +1,164 @@
+// The forward pass. Comments name the step of spec section 4 that a line is.
+#include "model/lfm2.h"
+
+#include <cmath>
+
+#include "base/check.h"
+
+namespace millrace {
+namespace {
+
+// out = (residual +) weight * in (+ bias), with the kernel chosen for this matrix.
+void multiply(const MatrixWeight& matrix, const MatrixView& in, const MatrixView& residual,
+              const MatrixView& out, std::int64_t rows, Stream& stream) {
+  matrix.kernel->launch({.in = in,
+                         .weight = matrix.weight,
+                         .bias = matrix.bias,
+                         .residual = residual,
+                         .out = out,
+                         .rows = rows},
+                        stream);
+}
+
+}  // namespace
+
+void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
+                   Stream& stream, ForwardObserver* observer) const {
+  const std::int64_t rows = input.batch.rows;
+  const std::int64_t hidden = config_.hidden;
+  const auto epsilon = static_cast<float>(config_.norm_epsilon);
+  check(rows <= workspace.max_rows() && input.logit_count <= workspace.max_logit_rows(),
+        "a step is larger than its workspace");
+  const MatrixView x = workspace.residual;
+  const MatrixView u = workspace.normed;
+
+  const auto norm = [&](const MatrixView& in, const float* weight, const MatrixView& out,
+                        std::int64_t count, const std::int32_t* gather) {
+    rms_norm_->launch({.in = in,
+                       .gather = gather,
+                       .weight = weight,
+                       .out = out,
+                       .rows = count,
+                       .epsilon = epsilon},
+                      stream);
+  };
+  const auto observe = [&](std::string_view stage, int layer) {
+    if (observer) observer->on_stage(stage, layer, x, rows);
+  };
+
+  // 4.3: x += out_proj(C * conv(B * z))
+  const auto short_conv = [&](const ConvWeights& conv, int conv_layer) {
+    const MatrixView gates = workspace.wide.columns_from(0, 3 * hidden);
+    const MatrixView mixed = workspace.mixed.columns_from(0, hidden);
+    multiply(conv.in_proj, u, {}, gates, rows, stream);
+    short_conv_->launch({.gates = gates,
+                         .kernel = conv.kernel,
+                         .bias = conv.bias,
+                         .taps = config_.taps,
+                         .state = cache.conv(conv_layer),
+                         .out = mixed,
+                         .batch = input.batch},
+                        stream);
+    multiply(conv.out_proj, mixed, x, x, rows, stream);
+  };
+
+  // 4.4: x += out_proj(attention(rope(norm(q)), rope(norm(k)), v))
+  const auto attention = [&](const AttentionWeights& weights, int attention_layer, int window) {
+    const std::int64_t q_width = std::int64_t{config_.heads} * config_.head_dim;
+    const std::int64_t kv_width = std::int64_t{config_.kv_heads} * config_.head_dim;
+    const MatrixView q = workspace.wide.columns_from(0, q_width);
+    const MatrixView k = workspace.wide.columns_from(q_width, kv_width);
+    const MatrixView v = workspace.wide.columns_from(q_width + kv_width, kv_width);
+    const MatrixView mixed = workspace.mixed.columns_from(0, q_width);
+    const KvView kv = cache.kv(attention_layer);
+    multiply(weights.q, u, {}, q, rows, stream);
+    multiply(weights.k, u, {}, k, rows, stream);
+    multiply(weights.v, u, {}, v, rows, stream);
+    rope_kv_->launch({.q = q,
+                      .k = k,
+                      .v = v,
+                      .q_norm = weights.q_norm,
+                      .k_norm = weights.k_norm,
+                      .epsilon = epsilon,
+                      .cosines = cosines_,
+                      .sines = sines_,
+                      .cache = kv,
+                      .batch = input.batch,
+                      .heads = config_.heads},
+                     stream);
+    attention_->launch({.q = q,
+                        .cache = kv,
+                        .out = mixed,
+                        .batch = input.batch,
+                        .heads = config_.heads,
+                        .window = window,
+                        .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim))},
+                       stream);
+    multiply(weights.out, mixed, x, x, rows, stream);
+  };
+
+  // 4.5: x += w2(silu(w1 u) * w3 u)
+  const auto mlp = [&](const MlpWeights& weights) {
+    const MatrixView gate = workspace.wide.columns_from(0, config_.ffn_width);
+    const MatrixView up = workspace.wide.columns_from(config_.ffn_width, config_.ffn_width);
+    multiply(weights.w1, u, {}, gate, rows, stream);
+    multiply(weights.w3, u, {}, up, rows, stream);
+    silu_mul_->launch({.gate = gate, .up = up, .out = gate, .rows = rows}, stream);
+    multiply(weights.w2, gate, x, x, rows, stream);
+  };
+
+  // 6: the same through the chosen experts
+  const auto moe = [&](const MoeWeights& weights, int layer) {
+    multiply(weights.router, u, {}, workspace.router, rows, stream);
+    moe_route_->launch({.logits = workspace.router,
+                        .bias = weights.bias,
+                        .experts = workspace.chosen,
+                        .weights = workspace.chosen_weights,
+                        .rows = rows,
+                        .top_k = config_.moe->top_k,
+                        .normalise = config_.moe->normalise,
+                        .scale = static_cast<float>(config_.moe->scale)},
+                       stream);
+    if (observer) observer->on_experts(layer, workspace.chosen, workspace.chosen_weights, rows);
+    weights.kernel->launch({.in = u,
+                            .experts = weights.experts.data(),
+                            .expert_count = config_.moe->experts,
+                            .chosen = workspace.chosen,
+                            .weights = workspace.chosen_weights,
+                            .top_k = config_.moe->top_k,
+                            .out = x,
+                            .rows = rows,
+                            .width = config_.moe->width,
+                            .workspace = workspace.expert_memory},
+                           stream);
+  };
+
+  // 4.1
+  embedding_->launch({.table = weights_.embedding, .tokens = input.tokens, .out = x, .rows = rows},
+                     stream);
+  observe("embed", 0);
+  int conv_layer = 0;
+  int attention_layer = 0;
+  for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
+    const LayerWeights& layer = weights_.layers[i];
+    const int index = static_cast<int>(i);
+    norm(x, layer.operator_norm, u, rows, nullptr);
+    if (layer.conv)
+      short_conv(*layer.conv, conv_layer++);
+    else
+      attention(*layer.attention, attention_layer++, config_.layers[i].window);
+    observe("mixer", index);
+    norm(x, layer.ffn_norm, u, rows, nullptr);
+    if (layer.moe)
+      moe(*layer.moe, index);
+    else
+      mlp(*layer.mlp);
+    observe("ffn", index);
+  }
+  if (input.logit_count == 0) return;
+  norm(x, weights_.final_norm, u, input.logit_count, input.logit_rows);
+  if (observer) observer->on_stage("final_norm", 0, u, input.logit_count);
+  multiply(weights_.head, u, {}, workspace.logits, input.logit_count, stream);
+}
+
+}  // namespace millrace

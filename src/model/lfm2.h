@@ -1,0 +1,93 @@
+// The LFM2 block stack: short convolutions and attention, dense or mixture-of-experts FFNs, as
+// the config says (spec 4).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/cache_storage.h"
+#include "model/config.h"
+#include "model/weights.h"
+#include "model/workspace.h"
+#include "ops/attention/attention.h"
+#include "ops/embedding/embedding.h"
+#include "ops/kernel_registry.h"
+#include "ops/moe_route/moe_route.h"
+#include "ops/rms_norm/rms_norm.h"
+#include "ops/rope_kv/rope_kv.h"
+#include "ops/short_conv/short_conv.h"
+#include "ops/silu_mul/silu_mul.h"
+
+namespace millrace {
+
+// One step's input, in device memory; valid until the step is done.
+struct StepInput {
+  const std::int32_t* tokens = nullptr;  // [batch.rows]
+  BatchView batch;
+  const std::int32_t* logit_rows = nullptr;  // rows whose logits are wanted, ascending
+  std::int64_t logit_count = 0;
+};
+
+// Sees intermediate values as they are made; for tests and debugging.
+class ForwardObserver {
+ public:
+  virtual ~ForwardObserver() = default;
+  // The residual stream after "embed", after the "mixer" and after the "ffn" of a layer, and the
+  // rows after "final_norm".
+  virtual void on_stage(std::string_view stage, int layer, const MatrixView& values,
+                        std::int64_t rows) = 0;
+  virtual void on_experts(int layer, const std::int32_t* chosen, const float* weights,
+                          std::int64_t rows) = 0;
+};
+
+// How one op's kernel was chosen, for `millrace kernels`.
+struct KernelReport {
+  std::string op;
+  std::string key;
+  int uses = 0;  // places in the model
+  std::vector<KernelVerdict> verdicts;
+};
+
+class Lfm2 {
+ public:
+  // Chooses a kernel for every place. max_position bounds the positions that will be seen.
+  static Result<Lfm2> make(ModelConfig config, ModelWeights weights, Device& device, DType kv_dtype,
+                           std::int64_t max_position, const KernelOverrides& overrides);
+
+  const ModelConfig& config() const { return config_; }
+  const ModelWeights& weights() const { return weights_; }
+  const std::vector<KernelReport>& kernels() const { return reports_; }
+
+  // Queues one step: reads and extends the cache, leaves logits [logit_count, vocab] in the
+  // workspace. Never allocates, blocks or fails.
+  void forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
+               Stream& stream, ForwardObserver* observer = nullptr) const;
+
+  // What forward() has to read and compute for a step of `rows` tokens that ends in
+  // `logit_rows` rows of logits, each token attending to `context` positions: for benches.
+  struct Work {
+    double weight_bytes, kv_bytes, flops;
+  };
+  Work work(std::int64_t rows, std::int64_t logit_rows, double context, DType kv_dtype) const;
+
+ private:
+  Lfm2() = default;
+  Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides);
+
+  ModelConfig config_;
+  ModelWeights weights_;
+  std::vector<DeviceBuffer> tables_;
+  const float* cosines_ = nullptr;
+  const float* sines_ = nullptr;
+  const KernelSpec<Embedding>* embedding_ = nullptr;
+  const KernelSpec<RmsNorm>* rms_norm_ = nullptr;
+  const KernelSpec<ShortConv>* short_conv_ = nullptr;
+  const KernelSpec<RopeKv>* rope_kv_ = nullptr;
+  const KernelSpec<Attention>* attention_ = nullptr;
+  const KernelSpec<SiluMul>* silu_mul_ = nullptr;
+  const KernelSpec<MoeRoute>* moe_route_ = nullptr;
+  std::vector<KernelReport> reports_;
+};
+
+}  // namespace millrace

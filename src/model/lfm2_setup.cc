@@ -1,0 +1,151 @@
+// What happens once, at load: kernels are chosen, rope tables made, work counted.
+#include <algorithm>
+#include <cmath>
+
+#include "model/lfm2.h"
+
+namespace millrace {
+namespace {
+
+// Chooses and reports; equal choices are counted, not repeated.
+class Chooser {
+ public:
+  Chooser(const DeviceTraits& traits, const KernelOverrides& overrides,
+          std::vector<KernelReport>& reports)
+      : traits_(traits), overrides_(overrides), reports_(reports) {}
+
+  template <typename Op>
+  Result<const KernelSpec<Op>*> choose(const typename Op::Key& key) {
+    KernelChoice<Op> choice = MILLRACE_TRY(choose_kernel<Op>(key, traits_, overrides_));
+    const std::string name = to_string(key);
+    const auto known = std::find_if(reports_.begin(), reports_.end(), [&](const KernelReport& r) {
+      return r.op == Op::kName && r.key == name;
+    });
+    if (known != reports_.end())
+      ++known->uses;
+    else
+      reports_.push_back({std::string(Op::kName), name, 1, std::move(choice.verdicts)});
+    return choice.spec;
+  }
+
+  Status choose(MatrixWeight& matrix) {
+    matrix.kernel = MILLRACE_TRY(choose<Linear>(
+        {matrix.weight.dtype, DType::F32, matrix.weight.shape[0], matrix.weight.shape[1]}));
+    return {};
+  }
+
+ private:
+  const DeviceTraits& traits_;
+  const KernelOverrides& overrides_;
+  std::vector<KernelReport>& reports_;
+};
+
+std::vector<MatrixWeight*> matrices_of(LayerWeights& layer) {
+  std::vector<MatrixWeight*> matrices;
+  if (layer.conv) matrices.insert(matrices.end(), {&layer.conv->in_proj, &layer.conv->out_proj});
+  if (layer.attention)
+    matrices.insert(matrices.end(), {&layer.attention->q, &layer.attention->k, &layer.attention->v,
+                                     &layer.attention->out});
+  if (layer.mlp) matrices.insert(matrices.end(), {&layer.mlp->w1, &layer.mlp->w3, &layer.mlp->w2});
+  if (layer.moe) matrices.push_back(&layer.moe->router);
+  return matrices;
+}
+
+}  // namespace
+
+Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device, DType kv_dtype,
+                        std::int64_t max_position, const KernelOverrides& overrides) {
+  Lfm2 model;
+  model.config_ = std::move(config);
+  model.weights_ = std::move(weights);
+  if (const Status chosen = model.choose_kernels(device, kv_dtype, overrides); !chosen)
+    return tl::unexpected(chosen.error());
+
+  // Spec 4.4 step 3: frequency and angle are float products, as the reference computes them.
+  const std::int64_t half = model.config_.head_dim / 2;
+  std::vector<float> cosines(static_cast<std::size_t>(max_position * half));
+  std::vector<float> sines(cosines.size());
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float frequency =
+        1.0f / static_cast<float>(std::pow(model.config_.rope_theta,
+                                           static_cast<double>(2 * i) / model.config_.head_dim));
+    for (std::int64_t p = 0; p < max_position; ++p) {
+      const float angle = static_cast<float>(p) * frequency;
+      cosines[static_cast<std::size_t>(p * half + i)] = std::cos(angle);
+      sines[static_cast<std::size_t>(p * half + i)] = std::sin(angle);
+    }
+  }
+  const std::unique_ptr<Stream> stream = device.make_stream();
+  for (const std::vector<float>* table : {&cosines, &sines}) {
+    const std::size_t bytes = table->size() * sizeof(float);
+    model.tables_.push_back(device.allocate(bytes));
+    device.copy_in(model.tables_.back().as<void>(), table->data(), bytes, *stream);
+  }
+  device.synchronize(*stream);
+  model.cosines_ = model.tables_[0].as<float>();
+  model.sines_ = model.tables_[1].as<float>();
+  return model;
+}
+
+Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides) {
+  Chooser chooser(device.traits(), overrides, reports_);
+  const DType activation = DType::F32;
+  embedding_ = MILLRACE_TRY(
+      chooser.choose<Embedding>({weights_.embedding.dtype, activation, config_.hidden}));
+  rms_norm_ = MILLRACE_TRY(chooser.choose<RmsNorm>({activation, config_.hidden}));
+  if (config_.count(Mixer::Conv) > 0)
+    short_conv_ =
+        MILLRACE_TRY(chooser.choose<ShortConv>({activation, config_.hidden, config_.taps}));
+  if (config_.count(Mixer::Attention) > 0) {
+    rope_kv_ = MILLRACE_TRY(chooser.choose<RopeKv>({activation, kv_dtype, config_.head_dim}));
+    attention_ = MILLRACE_TRY(chooser.choose<Attention>(
+        {activation, kv_dtype, config_.head_dim, config_.heads / config_.kv_heads}));
+  }
+  silu_mul_ = MILLRACE_TRY(chooser.choose<SiluMul>({activation, config_.ffn_width}));
+  if (config_.moe)
+    moe_route_ = MILLRACE_TRY(
+        chooser.choose<MoeRoute>({activation, config_.moe->experts, config_.moe->top_k}));
+  for (LayerWeights& layer : weights_.layers) {
+    for (MatrixWeight* matrix : matrices_of(layer))
+      if (const Status chosen = chooser.choose(*matrix); !chosen) return chosen;
+    if (layer.moe) {
+      const ExpertView& expert = layer.moe->experts.front();
+      layer.moe->kernel = MILLRACE_TRY(chooser.choose<MoeExperts>(
+          {expert.w1.dtype, expert.w2.dtype, activation, config_.hidden, config_.moe->width}));
+    }
+  }
+  return chooser.choose(weights_.head);
+}
+
+Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,
+                      DType kv_dtype) const {
+  Work work = {};
+  const auto count = [&](const TensorView& matrix, double matrix_rows) {
+    work.weight_bytes += static_cast<double>(matrix.bytes());
+    work.flops += 2.0 * static_cast<double>(matrix.shape.elements()) * matrix_rows;
+  };
+  const auto r = static_cast<double>(rows);
+  for (const LayerWeights& layer : weights_.layers) {
+    for (MatrixWeight* matrix : matrices_of(const_cast<LayerWeights&>(layer)))
+      count(matrix->weight, r);
+    if (layer.moe) {
+      // Expected share of experts that some row chose, if choices are even.
+      const double experts = config_.moe->experts;
+      const double top_k = config_.moe->top_k;
+      const double touched = experts * (1.0 - std::pow(1.0 - top_k / experts, r));
+      for (const TensorView* matrix :
+           {&layer.moe->experts.front().w1, &layer.moe->experts.front().w3,
+            &layer.moe->experts.front().w2}) {
+        work.weight_bytes += touched * static_cast<double>(matrix->bytes());
+        work.flops += 2.0 * static_cast<double>(matrix->shape.elements()) * r * top_k;
+      }
+    }
+  }
+  count(weights_.head.weight, static_cast<double>(logit_rows));
+  const CacheGeometry geometry = config_.cache_geometry(kv_dtype, 0);
+  work.kv_bytes = r * context * static_cast<double>(geometry.kv_bytes_per_token());
+  work.flops += r * context * 4.0 * config_.heads * config_.head_dim * geometry.attention_layers;
+  return work;
+}
+
+}  // namespace millrace

@@ -1,0 +1,211 @@
+#include "model/weights.h"
+
+#include <cmath>
+#include <map>
+
+#include "model/tensor_names.h"
+#include "tensor/decode_row.h"
+
+namespace millrace {
+namespace {
+
+class Binder {
+ public:
+  Binder(const ModelConfig& config, const TensorResolver& resolver, const Checkpoint& checkpoint,
+         Device& device, ModelWeights& weights)
+      : checkpoint_(checkpoint), resolver_(resolver), device_(device), weights_(weights) {
+    for (TensorSpec& spec : tensor_specs(config)) {
+      std::string name = spec.name;
+      specs_.emplace(std::move(name), std::move(spec));
+    }
+  }
+
+  Result<TensorView> matrix(const std::string& name) {
+    const TensorView stored = MILLRACE_TRY(stored_tensor(name));
+    if (device_.uses_host_memory()) return stored;
+    TensorView copy = stored;
+    const auto bytes = static_cast<std::size_t>(stored.bytes());
+    DeviceBuffer buffer = device_.allocate(bytes);
+    upload(buffer.as<void>(), stored.data, bytes);
+    copy.data = buffer.as<void>();
+    weights_.buffers.push_back(std::move(buffer));
+    return copy;
+  }
+
+  // `stem`.weight with `stem`.bias where the config has one.
+  Result<MatrixWeight> linear(const std::string& stem) {
+    MatrixWeight weight;
+    weight.weight = MILLRACE_TRY(matrix(stem + ".weight"));
+    if (specs_.contains(stem + ".bias")) weight.bias = MILLRACE_TRY(vector(stem + ".bias"));
+    return weight;
+  }
+
+  Result<const float*> vector(const std::string& name) {
+    const TensorView stored = MILLRACE_TRY(stored_tensor(name));
+    std::vector<float> values = widened(stored);
+    if (const Status finite = require_finite(name, values); !finite)
+      return tl::unexpected(finite.error());
+    return keep(values);
+  }
+
+  // [hidden][taps] in the file, [taps][hidden] for the kernels.
+  Result<const float*> conv_kernel(const std::string& name, std::int64_t hidden, int taps) {
+    const std::vector<float> stored = widened(MILLRACE_TRY(stored_tensor(name)));
+    if (const Status finite = require_finite(name, stored); !finite)
+      return tl::unexpected(finite.error());
+    std::vector<float> turned(stored.size());
+    for (std::int64_t c = 0; c < hidden; ++c)
+      for (std::int64_t k = 0; k < taps; ++k)
+        turned[static_cast<std::size_t>(k * hidden + c)] =
+            stored[static_cast<std::size_t>(c * taps + k)];
+    return keep(turned);
+  }
+
+  bool has(const std::string& name) const { return specs_.contains(name); }
+
+ private:
+  Result<TensorView> stored_tensor(const std::string& name) {
+    const auto spec = specs_.find(name);
+    check(spec != specs_.end(), "a tensor is bound that the config does not list");
+    const TensorView view = MILLRACE_TRY(resolver_.find(spec->second));
+    weights_.bytes += view.bytes();
+    return view;
+  }
+
+  static std::vector<float> widened(const TensorView& view) {
+    std::vector<float> values(static_cast<std::size_t>(view.shape.elements()));
+    decode_row(view.dtype, view.data, view.shape.elements(), values.data());
+    return values;
+  }
+
+  // A damaged norm or kernel would poison every token; matrices are too large to check.
+  Status require_finite(const std::string& name, const std::vector<float>& values) const {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (!std::isfinite(values[i]))
+        return fail(ErrorCode::Corrupt, "{}: tensor {} holds {} at element {}, expected numbers",
+                    checkpoint_.origin(), name, values[i], i);
+    return {};
+  }
+
+  const float* keep(const std::vector<float>& values) {
+    const std::size_t bytes = values.size() * sizeof(float);
+    // Vectors share pages: a mapping each would waste most of its 4 KiB.
+    if (pool_left_ < bytes) {
+      pool_left_ = std::max<std::size_t>(bytes, 1u << 18);
+      weights_.buffers.push_back(device_.allocate(pool_left_));
+      pool_next_ = weights_.buffers.back().as<std::byte>();
+    }
+    void* target = pool_next_;
+    const std::size_t step = (bytes + 255) / 256 * 256;
+    pool_next_ += step;
+    pool_left_ -= std::min(step, pool_left_);
+    upload(target, values.data(), bytes);
+    return static_cast<const float*>(target);
+  }
+
+  void upload(void* target, const void* source, std::size_t bytes) {
+    if (!stream_) stream_ = device_.make_stream();
+    device_.copy_in(target, source, bytes, *stream_);
+    device_.synchronize(*stream_);
+  }
+
+  const Checkpoint& checkpoint_;
+  const TensorResolver& resolver_;
+  Device& device_;
+  ModelWeights& weights_;
+  std::unique_ptr<Stream> stream_;
+  std::byte* pool_next_ = nullptr;
+  std::size_t pool_left_ = 0;
+  std::map<std::string, TensorSpec, std::less<>> specs_;
+};
+
+Result<ConvWeights> bind_conv(Binder& bind, const ModelConfig& config, const std::string& at) {
+  ConvWeights conv;
+  conv.in_proj = MILLRACE_TRY(bind.linear(at + "conv.in_proj"));
+  conv.kernel = MILLRACE_TRY(bind.conv_kernel(at + "conv.conv.weight", config.hidden, config.taps));
+  if (config.conv_bias) conv.bias = MILLRACE_TRY(bind.vector(at + "conv.conv.bias"));
+  conv.out_proj = MILLRACE_TRY(bind.linear(at + "conv.out_proj"));
+  return conv;
+}
+
+Result<AttentionWeights> bind_attention(Binder& bind, const std::string& at) {
+  AttentionWeights attention;
+  attention.q = MILLRACE_TRY(bind.linear(at + "self_attn.q_proj"));
+  attention.k = MILLRACE_TRY(bind.linear(at + "self_attn.k_proj"));
+  attention.v = MILLRACE_TRY(bind.linear(at + "self_attn.v_proj"));
+  attention.out = MILLRACE_TRY(bind.linear(at + "self_attn.out_proj"));
+  attention.q_norm = MILLRACE_TRY(bind.vector(at + "self_attn.q_layernorm.weight"));
+  attention.k_norm = MILLRACE_TRY(bind.vector(at + "self_attn.k_layernorm.weight"));
+  return attention;
+}
+
+Result<MoeWeights> bind_moe(Binder& bind, const MoeConfig& config, const std::string& at) {
+  MoeWeights moe;
+  moe.router = MILLRACE_TRY(bind.linear(at + "feed_forward.gate"));
+  if (config.use_bias) moe.bias = MILLRACE_TRY(bind.vector(at + "feed_forward.expert_bias"));
+  for (int e = 0; e < config.experts; ++e) {
+    const std::string expert = fmt::format("{}feed_forward.experts.{}.", at, e);
+    ExpertView view;
+    view.w1 = MILLRACE_TRY(bind.matrix(expert + "w1.weight"));
+    view.w3 = MILLRACE_TRY(bind.matrix(expert + "w3.weight"));
+    view.w2 = MILLRACE_TRY(bind.matrix(expert + "w2.weight"));
+    moe.experts.push_back(view);
+  }
+  return moe;
+}
+
+Result<LayerWeights> bind_layer(Binder& bind, const ModelConfig& config, std::size_t index) {
+  const std::string at = fmt::format("layers.{}.", index);
+  LayerWeights layer;
+  layer.operator_norm = MILLRACE_TRY(bind.vector(at + "operator_norm.weight"));
+  layer.ffn_norm = MILLRACE_TRY(bind.vector(at + "ffn_norm.weight"));
+  if (config.layers[index].mixer == Mixer::Conv)
+    layer.conv = MILLRACE_TRY(bind_conv(bind, config, at));
+  else
+    layer.attention = MILLRACE_TRY(bind_attention(bind, at));
+  if (config.layers[index].moe) {
+    layer.moe = MILLRACE_TRY(bind_moe(bind, *config.moe, at));
+  } else {
+    MlpWeights mlp;
+    mlp.w1 = MILLRACE_TRY(bind.linear(at + "feed_forward.w1"));
+    mlp.w3 = MILLRACE_TRY(bind.linear(at + "feed_forward.w3"));
+    mlp.w2 = MILLRACE_TRY(bind.linear(at + "feed_forward.w2"));
+    layer.mlp = mlp;
+  }
+  return layer;
+}
+
+std::int64_t bytes_read_per_token(const ModelConfig& config, const ModelWeights& weights) {
+  std::int64_t idle = 0;  // experts not chosen
+  for (const LayerWeights& layer : weights.layers) {
+    if (!layer.moe) continue;
+    const ExpertView& expert = layer.moe->experts.front();
+    idle += (config.moe->experts - config.moe->top_k) *
+            (expert.w1.bytes() + expert.w3.bytes() + expert.w2.bytes());
+  }
+  // An untied embedding gives one row; a tied one is read whole as the head.
+  if (!config.tied_head) idle += weights.embedding.bytes();
+  return weights.bytes - idle;
+}
+
+}  // namespace
+
+Result<ModelWeights> bind_weights(const ModelConfig& config,
+                                  std::shared_ptr<const Checkpoint> checkpoint, Device& device) {
+  const TensorResolver resolver = MILLRACE_TRY(TensorResolver::make(*checkpoint));
+  ModelWeights weights;
+  Binder bind(config, resolver, *checkpoint, device, weights);
+  weights.embedding = MILLRACE_TRY(bind.matrix("embed_tokens.weight"));
+  for (std::size_t i = 0; i < config.layers.size(); ++i)
+    weights.layers.push_back(MILLRACE_TRY(bind_layer(bind, config, i)));
+  weights.final_norm = MILLRACE_TRY(bind.vector("embedding_norm.weight"));
+  if (config.tied_head)
+    weights.head.weight = weights.embedding;
+  else
+    weights.head = MILLRACE_TRY(bind.linear("lm_head"));
+  weights.bytes_per_token = bytes_read_per_token(config, weights);
+  if (device.uses_host_memory()) weights.checkpoint = std::move(checkpoint);
+  return weights;
+}
+
+}  // namespace millrace

@@ -1,0 +1,41 @@
+// Memory for the activations of one step, allocated once for the largest step there may be.
+#pragma once
+
+#include <cstdint>
+
+#include "device/device.h"
+#include "model/config.h"
+#include "ops/matrix_view.h"
+
+namespace millrace {
+
+class Workspace {
+ public:
+  // Steps of at most max_rows tokens, of which at most max_logit_rows give logits.
+  Workspace(Device& device, const ModelConfig& config, std::int64_t max_rows,
+            std::int64_t max_logit_rows);
+
+  // What the constructor allocates, for `inspect`.
+  static std::int64_t bytes_for(const ModelConfig& config, std::int64_t max_rows,
+                                std::int64_t max_logit_rows);
+
+  std::int64_t max_rows() const { return max_rows_; }
+  std::int64_t max_logit_rows() const { return max_logit_rows_; }
+
+  MatrixView residual;  // [rows, hidden]: the stream that layers add to
+  MatrixView normed;    // [rows, hidden]
+  MatrixView wide;      // [rows, widest]: conv gates, q|k|v, or gate|up
+  MatrixView mixed;     // [rows, max(hidden, heads*head_dim)]: what the output product reads
+  MatrixView logits;    // [logit rows, vocab]
+  MatrixView router;    // [rows, experts]
+  std::int32_t* chosen = nullptr;   // [rows][top_k]
+  float* chosen_weights = nullptr;  // [rows][top_k]
+  void* expert_memory = nullptr;    // moe_experts_workspace_bytes()
+
+ private:
+  std::int64_t max_rows_;
+  std::int64_t max_logit_rows_;
+  DeviceBuffer memory_;
+};
+
+}  // namespace millrace
