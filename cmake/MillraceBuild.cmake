@@ -14,6 +14,10 @@ if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
+# a*b+c stays two roundings unless a kernel's source set asks for more: reference code must give
+# the same bits on every architecture.
+add_compile_options(-ffp-contract=off)
+
 add_library(millrace_options INTERFACE)
 target_compile_options(millrace_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual -Werror)

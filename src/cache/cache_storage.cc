@@ -29,8 +29,12 @@ CacheStorage::CacheStorage(Device& device, const CacheGeometry& geometry, std::i
 KvView CacheStorage::kv(int layer) const {
   check(layer >= 0 && layer < geometry_.attention_layers, "no such attention layer");
   std::byte* keys = kv_.as<std::byte>() + 2 * layer * kv_layer_bytes_;
-  return {keys, keys + kv_layer_bytes_, geometry_.kv_heads, geometry_.head_dim,
-          geometry_.block_tokens};
+  return {keys,
+          keys + kv_layer_bytes_,
+          geometry_.kv_heads,
+          geometry_.head_dim,
+          geometry_.block_tokens,
+          geometry_.kv_dtype};
 }
 
 ConvStateView CacheStorage::conv(int layer) const {

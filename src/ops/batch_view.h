@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "tensor/dtype.h"
+
 namespace millrace {
 
 // Rows [first_row, first_row + count) of the step are positions [position, position + count) of
@@ -39,6 +41,7 @@ struct KvView {
   int kv_heads = 0;
   int head_dim = 0;
   int block_tokens = 16;
+  DType dtype = DType::F32;
 };
 
 // One conv layer's state: a ring per slot, [slots][ring][channels] float. The gated product v of

@@ -9,12 +9,14 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "device/device.h"
 
@@ -50,6 +52,22 @@ struct KernelChoice {
     spec->launch(params, stream);
   }
 };
+
+// All kernels of an op in one list; a name that occurs twice for a backend is a bug.
+template <typename Op>
+std::vector<KernelSpec<Op>> join_kernels(
+    std::initializer_list<std::span<const KernelSpec<Op>>> lists) {
+  std::vector<KernelSpec<Op>> all;
+  for (const auto& list : lists) {
+    for (const KernelSpec<Op>& spec : list) {
+      for (const KernelSpec<Op>& other : all)
+        check(spec.name != other.name || spec.backend != other.backend,
+              "two kernels of an op have the same name");
+      all.push_back(spec);
+    }
+  }
+  return all;
+}
 
 // `--kernel op=name`, one entry an op.
 using KernelOverrides = std::map<std::string, std::string, std::less<>>;

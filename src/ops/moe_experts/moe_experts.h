@@ -12,7 +12,7 @@
 
 namespace millrace {
 
-// One expert's matrices; all experts of a layer have the same type and shape.
+// One expert's matrices; the experts of a layer agree in types and shapes.
 struct ExpertView {
   TensorView w1;  // gate [width, hidden]
   TensorView w3;  // up   [width, hidden]
@@ -36,7 +36,8 @@ struct MoeExpertsParams {
 struct MoeExperts {
   static constexpr std::string_view kName = "moe_experts";
   struct Key {
-    DType weight;
+    DType gate_up;  // of w1 and w3
+    DType down;     // of w2: mixed quantisations keep it finer
     DType activation;
     std::int64_t hidden;
     std::int64_t width;

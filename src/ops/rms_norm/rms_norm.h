@@ -12,8 +12,10 @@ namespace millrace {
 
 struct RmsNormParams {
   MatrixView in;
+  // Row t of `out` comes from row gather[t] of `in`; null: from row t.
+  const std::int32_t* gather;
   const float* weight;  // [columns]; small vectors are kept in float
-  MatrixView out;       // may be `in`
+  MatrixView out;       // may be `in` where nothing is gathered
   std::int64_t rows;
   float epsilon;
 };

@@ -1,0 +1,404 @@
+#include "engine/engine.h"
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <random>
+#include <thread>
+
+#include "base/check.h"
+#include "engine/parts.h"
+#include "engine/prefix_store.h"
+#include "engine/sampler.h"
+#include "engine/stop_matcher.h"
+#include "text/detokenizer.h"
+
+namespace millrace {
+
+std::string_view to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::Stop:
+      return "stop";
+    case FinishReason::Length:
+      return "length";
+    case FinishReason::Cancelled:
+      return "cancelled";
+    case FinishReason::Failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+// Shared by the handle, the inbox and the engine. The engine writes `completion` and then sets
+// `ended`; the handle reads it only after.
+struct Answer::State {
+  Request request;
+  TokenCallback callback;
+  Clock::time_point submitted = Clock::now();
+  std::atomic<bool> cancelled = false;
+  std::atomic<bool> ended = false;
+  Completion completion;
+  State* next = nullptr;        // in the inbox
+  std::shared_ptr<State> self;  // keeps it alive while it is there
+};
+
+void Answer::cancel() {
+  state_->cancelled = true;
+}
+
+const Completion& Answer::wait() {
+  state_->ended.wait(false, std::memory_order_acquire);
+  return state_->completion;
+}
+
+bool Answer::done() const {
+  return state_->ended.load(std::memory_order_acquire);
+}
+
+namespace {
+
+// A request that has memory and is being computed.
+struct Running {
+  RequestId id;
+  std::shared_ptr<Answer::State> state;
+  SequenceMemory memory;
+  std::vector<TokenId> tokens;  // prompt, then answer; reserved to its end
+  std::int64_t prompt_length;
+  std::int64_t max_length;  // of tokens
+  Sampler sampler;
+  std::optional<Detokenizer> detokenizer;
+  StopMatcher stops;
+};
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(std::unique_ptr<EngineParts> parts, const EngineOptions& options)
+      : parts_(std::move(parts)),
+        keep_prefixes_(options.keep_prefixes),
+        scheduler_({.step_budget = parts_->sizes.limits.max_rows,
+                    .max_running = parts_->sizes.limits.max_spans}) {
+    running_.reserve(static_cast<std::size_t>(parts_->sizes.slots));
+    spans_.reserve(static_cast<std::size_t>(parts_->sizes.slots));
+    const GenerationDefaults& generation = parts_->files.generation;
+    eos_ = generation.eos;
+    if (eos_.empty() && parts_->files.config.eos) eos_.push_back(*parts_->files.config.eos);
+    thread_ = std::thread([this] { loop(); });
+  }
+
+  ~EngineImpl() override {
+    stopping_ = true;
+    wake();
+    thread_.join();
+  }
+
+  Result<Answer> submit(Request request, TokenCallback callback) override;
+
+  const LoadedModel& files() const override { return parts_->files; }
+  const Lfm2& model() const override { return *parts_->model; }
+  std::int64_t context() const override { return parts_->sizes.context; }
+  const DeviceTraits& device() const override { return parts_->device->traits(); }
+
+ private:
+  void loop();
+  void wake() {
+    signal_.fetch_add(1, std::memory_order_release);
+    signal_.notify_one();
+  }
+  void take_inbox();
+  void drop_cancelled();
+  void admit_waiting();
+  bool admit(const std::shared_ptr<Answer::State>& state);
+  void step();
+  void accept_token(Running& running, std::span<float> logits);
+  // Ends an answer that has no memory, or gives its memory to the prefix store.
+  void end(Answer::State& state, FinishReason reason, std::string text, std::string error = {});
+  void finish(RequestId id, FinishReason reason, std::string text, std::string error = {});
+
+  std::unique_ptr<EngineParts> parts_;
+  bool keep_prefixes_;
+  Scheduler scheduler_;
+  PrefixStore prefixes_;
+  std::vector<TokenId> eos_;
+  std::deque<std::shared_ptr<Answer::State>> waiting_;
+  std::vector<std::unique_ptr<Running>> running_;
+  std::vector<StepSpan> spans_;
+  RequestId next_id_ = 1;
+  std::mt19937_64 seeds_{std::random_device{}()};
+
+  std::atomic<Answer::State*> inbox_ =
+      nullptr;  // newest first; submitters push, the loop takes all
+  std::atomic<std::uint32_t> signal_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+Result<Answer> EngineImpl::submit(Request request, TokenCallback callback) {
+  const std::int64_t vocab = parts_->files.config.vocab;
+  if (request.prompt.empty())
+    return fail(ErrorCode::InvalidArgument, "the prompt is empty: at least one token is needed");
+  for (const TokenId token : request.prompt)
+    if (token < 0 || token >= vocab)
+      return fail(ErrorCode::InvalidArgument, "the prompt holds token {}, expected 0 to {}", token,
+                  vocab - 1);
+  const auto length = static_cast<std::int64_t>(request.prompt.size());
+  if (length >= context())
+    return fail(ErrorCode::TooLarge,
+                "the prompt has {} tokens; the context holds {} for prompt and answer", length,
+                context());
+  if (request.max_tokens < 0)
+    return fail(ErrorCode::InvalidArgument, "max_tokens: found {}, expected 0 or more",
+                request.max_tokens);
+  if (const Status status = check_sampling(request.sampling, vocab); !status)
+    return tl::unexpected(status.error());
+
+  auto state = std::make_shared<Answer::State>();
+  state->request = std::move(request);
+  state->callback = std::move(callback);
+  state->self = state;
+  state->next = inbox_.load(std::memory_order_relaxed);
+  while (!inbox_.compare_exchange_weak(state->next, state.get(), std::memory_order_release,
+                                       std::memory_order_relaxed)) {
+  }
+  wake();
+  return Answer(std::move(state));
+}
+
+void EngineImpl::loop() {
+  while (!stopping_) {
+    const std::uint32_t seen = signal_.load(std::memory_order_acquire);
+    take_inbox();
+    drop_cancelled();
+    admit_waiting();
+    if (running_.empty())
+      signal_.wait(seen, std::memory_order_acquire);
+    else
+      step();
+  }
+  take_inbox();
+  for (const auto& state : waiting_) end(*state, FinishReason::Cancelled, "");
+  while (!running_.empty()) finish(running_.back()->id, FinishReason::Cancelled, "");
+}
+
+void EngineImpl::take_inbox() {
+  Answer::State* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+  const auto already = static_cast<std::ptrdiff_t>(waiting_.size());
+  for (Answer::State* state = newest; state;) {
+    Answer::State* older = std::exchange(state->next, nullptr);
+    waiting_.insert(waiting_.begin() + already, std::exchange(state->self, nullptr));
+    state = older;
+  }
+}
+
+void EngineImpl::drop_cancelled() {
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (!(*it)->cancelled) {
+      ++it;
+      continue;
+    }
+    end(**it, FinishReason::Cancelled, "");
+    it = waiting_.erase(it);
+  }
+  for (std::size_t i = running_.size(); i-- > 0;)
+    if (running_[i]->state->cancelled) finish(running_[i]->id, FinishReason::Cancelled, "");
+}
+
+void EngineImpl::admit_waiting() {
+  while (!waiting_.empty() &&
+         static_cast<std::int64_t>(running_.size()) < parts_->sizes.limits.max_spans &&
+         admit(waiting_.front()))
+    waiting_.pop_front();
+}
+
+// Takes memory for the whole answer at once, so that what has begun can always end.
+bool EngineImpl::admit(const std::shared_ptr<Answer::State>& state) {
+  const Request& request = state->request;
+  const auto prompt_length = static_cast<std::int64_t>(request.prompt.size());
+  const std::int64_t max_length =
+      request.max_tokens > 0 ? std::min(context(), prompt_length + request.max_tokens) : context();
+
+  std::optional<SequenceMemory> memory;
+  if (std::optional<PrefixStore::Entry> kept = prefixes_.take(request.prompt))
+    memory = std::move(kept->memory);
+  while (!memory) {
+    memory = SequenceMemory::open(*parts_->cache, context());
+    if (!memory && !prefixes_.drop_oldest()) return false;
+  }
+  while (!memory->reserve(max_length - memory->length())) {
+    if (prefixes_.drop_oldest()) continue;
+    if (!running_.empty()) return false;  // blocks come back when one of them ends
+    check(false, "an idle engine has no room for a single sequence");
+  }
+
+  const std::int64_t cached = memory->length();
+  const std::int64_t replay = memory->replay_count();
+  const LoadedModel& files = parts_->files;
+  auto running = std::make_unique<Running>(Running{
+      .id = next_id_++,
+      .state = state,
+      .memory = std::move(*memory),
+      .tokens = {},
+      .prompt_length = prompt_length,
+      .max_length = max_length,
+      .sampler = Sampler(request.sampling, files.config.vocab, files.real_vocab(), seeds_()),
+      .detokenizer = std::nullopt,
+      .stops = StopMatcher(request.stop)});
+  running->tokens.reserve(static_cast<std::size_t>(max_length));
+  running->tokens = request.prompt;
+  running->tokens.reserve(static_cast<std::size_t>(max_length));
+  running->sampler.observe_prompt(request.prompt);
+  if (files.tokenizer)
+    running->detokenizer.emplace(*files.tokenizer,
+                                 DecodeOptions{.skip_special_tokens = request.skip_special_tokens});
+  Usage& usage = state->completion.usage;
+  usage.prompt_tokens = prompt_length;
+  usage.cached_tokens = cached;
+  usage.replayed_tokens = replay;
+  state->completion.tokens.reserve(static_cast<std::size_t>(max_length - prompt_length));
+  scheduler_.add(running->id, prompt_length, cached, replay);
+  running_.push_back(std::move(running));
+  return true;
+}
+
+void EngineImpl::step() {
+  spans_.clear();
+  const std::span<const PlanSpan> plan = scheduler_.next_plan();
+  const auto running_of = [&](RequestId id) -> Running& {
+    for (const auto& running : running_)
+      if (running->id == id) return *running;
+    check_failed("a plan names a request that does not run", std::source_location::current());
+  };
+  for (const PlanSpan& span : plan) {
+    Running& running = running_of(span.id);
+    spans_.push_back({.memory = &running.memory,
+                      .tokens = std::span(running.tokens)
+                                    .subspan(static_cast<std::size_t>(span.first),
+                                             static_cast<std::size_t>(span.count)),
+                      .kind = span.kind,
+                      .logits = span.wants_logits ? Logits::Last : Logits::None});
+  }
+  parts_->runner->run(spans_);
+
+  // Ends come after advance(), so remember who gets logits while the plan is valid.
+  std::array<RequestId, 64> few;
+  std::vector<RequestId> many;
+  std::size_t count = 0;
+  for (const PlanSpan& span : plan) {
+    if (!span.wants_logits) continue;
+    if (count < few.size())
+      few[count] = span.id;
+    else
+      many.push_back(span.id);
+    ++count;
+  }
+  scheduler_.advance();
+  for (std::size_t i = 0; i < count; ++i)
+    accept_token(running_of(i < few.size() ? few[i] : many[i - few.size()]),
+                 parts_->runner->logits(static_cast<std::int64_t>(i)));
+}
+
+void EngineImpl::accept_token(Running& running, std::span<float> logits) {
+  Answer::State& state = *running.state;
+  Completion& completion = state.completion;
+  Result<SampledToken> sampled =
+      running.sampler.sample(logits, static_cast<std::int64_t>(running.tokens.size()));
+  if (!sampled) {
+    finish(running.id, FinishReason::Failed, "", sampled.error().message);
+    return;
+  }
+  const TokenId token = sampled->token;
+  if (completion.usage.completion_tokens++ == 0)
+    completion.usage.first_token_seconds = seconds_since(state.submitted);
+  running.tokens.push_back(token);
+  completion.tokens.push_back(token);
+
+  const auto contains = [&](const std::vector<TokenId>& tokens) {
+    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+  };
+  const bool ends_turn =
+      (!state.request.ignore_eos && contains(eos_)) || contains(state.request.stop_tokens);
+  std::string text;
+  if (running.detokenizer && !ends_turn)
+    text = running.stops.push(running.detokenizer->push(token));
+  std::optional<FinishReason> reason;
+  if (ends_turn || running.stops.matched())
+    reason = FinishReason::Stop;
+  else if (static_cast<std::int64_t>(running.tokens.size()) >= running.max_length)
+    reason = FinishReason::Length;
+  if (reason && !running.stops.matched() && running.detokenizer) {
+    text += running.stops.push(running.detokenizer->flush());
+    text += running.stops.flush();
+  }
+  completion.text += text;
+  if (!reason) {
+    if (state.callback) state.callback({std::move(*sampled), std::move(text), std::nullopt});
+    return;
+  }
+  if (state.callback) state.callback({std::move(*sampled), std::move(text), reason});
+  state.callback = nullptr;
+  finish(running.id, *reason, "");
+}
+
+void EngineImpl::end(Answer::State& state, FinishReason reason, std::string text,
+                     std::string error) {
+  state.completion.finish = reason;
+  state.completion.error = std::move(error);
+  state.completion.usage.total_seconds = seconds_since(state.submitted);
+  if (state.callback) state.callback({std::nullopt, std::move(text), reason});
+  state.callback = nullptr;
+  state.ended.store(true, std::memory_order_release);
+  state.ended.notify_all();
+}
+
+void EngineImpl::finish(RequestId id, FinishReason reason, std::string text, std::string error) {
+  scheduler_.finish(id);
+  const auto it = std::find_if(running_.begin(), running_.end(),
+                               [&](const auto& running) { return running->id == id; });
+  check(it != running_.end(), "a request ends twice");
+  std::unique_ptr<Running> running = std::move(*it);
+  running_.erase(it);
+  // A failed request's memory may hold whatever made it fail.
+  if (keep_prefixes_ && reason != FinishReason::Failed) {
+    running->tokens.resize(static_cast<std::size_t>(running->memory.length()));
+    running->memory.rewind(running->memory.length());  // gives reserved blocks back
+    prefixes_.keep({std::move(running->tokens), std::move(running->memory)});
+  }
+  end(*running->state, reason, std::move(text), std::move(error));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  LoadedModel files = MILLRACE_TRY(load_model(options.model, options.load));
+  std::unique_ptr<EngineParts> parts = MILLRACE_TRY(make_parts(std::move(files), options));
+  return std::make_unique<EngineImpl>(std::move(parts), options);
+}
+
+Result<std::vector<TokenId>> Engine::chat_prompt(const ChatRequest& chat) const {
+  const LoadedModel& loaded = files();
+  if (!loaded.tokenizer)
+    return fail(ErrorCode::Unsupported, "{}: has no tokenizer, give token ids", loaded.path);
+  if (!loaded.chat_template)
+    return fail(ErrorCode::Unsupported, "{}: has no chat template", loaded.path);
+  const std::string text = MILLRACE_TRY(loaded.chat_template->render(chat));
+  // The template writes the beginning-of-text token itself.
+  return loaded.tokenizer->encode(text, {.add_special_tokens = false});
+}
+
+Result<std::vector<TokenId>> Engine::chat_prompt(std::string_view user_message) const {
+  ChatRequest chat;
+  chat.messages = Json::array({{{"role", "user"}, {"content", std::string(user_message)}}});
+  chat.add_generation_prompt = true;
+  return chat_prompt(chat);
+}
+
+}  // namespace millrace

@@ -1,0 +1,117 @@
+// The public API: open an engine, submit requests with a token callback, cancel, read usage.
+//
+//   auto engine = millrace::Engine::open({.model = "models/nano"});
+//   if (!engine) { puts(engine.error().message.c_str()); return 1; }
+//   millrace::Request request;
+//   request.prompt = *(*engine)->chat_prompt("What is 2 plus 3?");
+//   auto answer = (*engine)->submit(std::move(request), [](const millrace::TokenEvent& event) {
+//     fputs(event.text.c_str(), stdout);
+//   });
+//   answer->wait();
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/load.h"
+#include "engine/sampling.h"
+#include "model/lfm2.h"
+#include "ops/kernel_registry.h"
+
+namespace millrace {
+
+struct EngineOptions {
+  std::string model;  // a folder in Hugging Face layout, a .gguf file
+  LoadOptions load;
+  int threads = 0;                 // 0: one per core this process may use
+  std::int64_t context = 0;        // most tokens of a sequence; 0: min(model's own, 32768)
+  std::int64_t max_sequences = 8;  // running and kept ones together
+  std::int64_t cache_tokens = 0;   // KV room for all sequences; 0: context of two of them
+  std::int64_t step_budget = 512;  // most tokens of one step
+  std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16
+  bool keep_prefixes = true;       // reuse finished requests' memory
+  KernelOverrides kernels;
+};
+
+enum class FinishReason { Stop, Length, Cancelled, Failed };
+std::string_view to_string(FinishReason reason);
+
+struct Request {
+  std::vector<TokenId> prompt;
+  std::int64_t max_tokens = 0;  // 0: as many as the context holds
+  SamplingParams sampling;
+  std::vector<std::string> stop;     // the answer ends before any of these
+  std::vector<TokenId> stop_tokens;  // besides the model's own ends of turn
+  bool ignore_eos = false;
+  bool skip_special_tokens = true;  // leave them out of `text`
+};
+
+// One step of an answer. `text` is what has become certain: it can be empty, it never holds half
+// a character, and the texts of all events are the answer.
+struct TokenEvent {
+  std::optional<SampledToken> token;  // nothing in a last event that only ends the answer
+  std::string text;
+  std::optional<FinishReason> finish;  // in the last event
+};
+
+struct Usage {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t cached_tokens = 0;    // of the prompt, whose KV was there already
+  std::int64_t replayed_tokens = 0;  // run again to rebuild a conv state
+  std::int64_t completion_tokens = 0;
+  double first_token_seconds = 0;  // from submit to the first token
+  double total_seconds = 0;
+};
+
+struct Completion {
+  std::string text;
+  std::vector<TokenId> tokens;
+  FinishReason finish = FinishReason::Stop;
+  std::string error;  // with FinishReason::Failed
+  Usage usage;
+};
+
+// Called on the engine's thread for every token, in order; it should return soon. It must not
+// call into the engine but for cancel().
+using TokenCallback = std::function<void(const TokenEvent&)>;
+
+// A submitted request. Dropping the handle does not cancel it.
+class Answer {
+ public:
+  struct State;
+  explicit Answer(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  // Takes effect before the next step; the answer then ends with FinishReason::Cancelled.
+  void cancel();
+  // Blocks until the answer has ended.
+  const Completion& wait();
+  bool done() const;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
+  virtual ~Engine() = default;  // cancels what is running
+
+  // Checks the request and queues it. Thread-safe.
+  virtual Result<Answer> submit(Request request, TokenCallback callback) = 0;
+
+  virtual const LoadedModel& files() const = 0;
+  virtual const Lfm2& model() const = 0;
+  virtual std::int64_t context() const = 0;
+  virtual const DeviceTraits& device() const = 0;
+
+  // One user message through the chat template, ready for Request::prompt.
+  Result<std::vector<TokenId>> chat_prompt(std::string_view user_message) const;
+  // A whole conversation: see text/chat_template.h.
+  Result<std::vector<TokenId>> chat_prompt(const ChatRequest& chat) const;
+};
+
+}  // namespace millrace

@@ -1,0 +1,53 @@
+// From a path to everything a model's files say.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "engine/sampling.h"
+#include "model/config.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace millrace {
+
+enum class LoadFormat { Auto, Dummy };
+
+struct LoadOptions {
+  LoadFormat format = LoadFormat::Auto;
+  std::uint64_t dummy_seed = 0;
+  std::optional<DType> dummy_dtype;  // of the random matrices; the config's otherwise
+};
+
+// What generation_config.json recommends; absent values leave the caller's defaults.
+struct GenerationDefaults {
+  std::vector<TokenId> eos;  // every token that ends a turn
+  std::optional<double> temperature, top_p, min_p, repetition_penalty;
+  std::optional<int> top_k;
+};
+
+struct LoadedModel {
+  std::string path;
+  ModelConfig config;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  // Absent where the files have none: dummy weights beside a lone config.json.
+  std::optional<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  GenerationDefaults generation;
+
+  // Tokens [0, real_vocab) can be sampled; rows of the embedding beyond are padding.
+  std::int64_t real_vocab() const;
+};
+
+// The path is a folder in Hugging Face layout, a GGUF file, or with LoadFormat::Dummy also a
+// config.json or a folder that holds nothing else.
+Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options);
+
+// Only the config: for `inspect`, which must not touch gigabytes.
+Result<ModelConfig> load_config(const std::string& path);
+
+}  // namespace millrace

@@ -1,0 +1,72 @@
+// Turns a plan into one step on the device: packs rows, spans and block tables, runs the model,
+// and brings the logits to the host.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cache/sequence_memory.h"
+#include "model/lfm2.h"
+#include "scheduler/scheduler.h"
+
+namespace millrace {
+
+enum class Logits { None, Last, All };
+
+// One sequence's part in a step.
+struct StepSpan {
+  SequenceMemory* memory;
+  // Appended after memory->length(); of a replay, the tokens before it that run again.
+  std::span<const std::int32_t> tokens;
+  SpanKind kind;
+  Logits logits;
+};
+
+struct RunnerLimits {
+  std::int64_t max_rows = 512;  // tokens a step
+  std::int64_t max_logit_rows = 16;
+  std::int64_t max_spans = 16;
+  std::int64_t max_blocks = 2048;  // of one sequence
+};
+
+class Runner {
+ public:
+  // `model`, `device` and `cache` must outlive the runner.
+  Runner(const Lfm2& model, Device& device, CacheStorage& cache, const RunnerLimits& limits);
+
+  // Runs one step and tells each memory what it now holds; room must have been reserved.
+  // Nothing is allocated.
+  void run(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
+
+  // Logits of the step, in order of spans and rows; valid, and the caller's to change, until the
+  // next run().
+  std::int64_t logit_count() const { return logit_count_; }
+  std::span<float> logits(std::int64_t row);
+
+  const RunnerLimits& limits() const { return limits_; }
+
+  // Memory the constructor takes, for `inspect`.
+  static std::int64_t bytes_for(const ModelConfig& config, const RunnerLimits& limits);
+
+ private:
+  // Fills the host side of the step; returns what the model reads.
+  StepInput pack(std::span<const StepSpan> spans);
+
+  const Lfm2* model_;
+  Device* device_;
+  CacheStorage* cache_;
+  RunnerLimits limits_;
+  std::unique_ptr<Stream> stream_;
+  Workspace workspace_;
+  // Host staging, and the same on the device where that is elsewhere.
+  std::vector<std::int32_t> tokens_;
+  std::vector<SpanView> spans_;
+  std::vector<std::int32_t> tables_;
+  std::vector<std::int32_t> logit_rows_;
+  DeviceBuffer device_inputs_;
+  std::vector<float> host_logits_;
+  std::int64_t logit_count_ = 0;
+};
+
+}  // namespace millrace

@@ -1,0 +1,18 @@
+#include "ops/linear/linear.h"
+
+#include "ops/linear/linear_kernels.h"
+
+namespace millrace {
+
+std::string to_string(const Linear::Key& key) {
+  return fmt::format("{} weight [{}, {}], {} in", to_string(key.weight), key.n, key.k,
+                     to_string(key.activation));
+}
+
+std::span<const KernelSpec<Linear>> kernels_of(Linear) {
+  static const std::vector<KernelSpec<Linear>> kAll =
+      join_kernels<Linear>({reference_linear_kernels()});
+  return kAll;
+}
+
+}  // namespace millrace

@@ -1,0 +1,10 @@
+// The lists that kernels_of(Linear) is put together from, one a source of kernels.
+#pragma once
+
+#include "ops/linear/linear.h"
+
+namespace millrace {
+
+std::span<const KernelSpec<Linear>> reference_linear_kernels();
+
+}  // namespace millrace

@@ -1,0 +1,10 @@
+// The lists that kernels_of(MoeExperts) is put together from, one a source of kernels.
+#pragma once
+
+#include "ops/moe_experts/moe_experts.h"
+
+namespace millrace {
+
+std::span<const KernelSpec<MoeExperts>> reference_moe_experts_kernels();
+
+}  // namespace millrace

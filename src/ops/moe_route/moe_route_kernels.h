@@ -1,0 +1,10 @@
+// The lists that kernels_of(MoeRoute) is put together from, one a source of kernels.
+#pragma once
+
+#include "ops/moe_route/moe_route.h"
+
+namespace millrace {
+
+std::span<const KernelSpec<MoeRoute>> reference_moe_route_kernels();
+
+}  // namespace millrace
