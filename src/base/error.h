@@ -51,10 +51,13 @@ inline tl::unexpected<Error> fail_in(std::string_view context, const Error& erro
 }  // namespace millrace
 
 // auto x = MILLRACE_TRY(may_fail());   the value, or return the error to the caller.
-#define MILLRACE_TRY(expression)                                                        \
-  __extension__({                                                                       \
-    auto&& millrace_try_result = (expression);                                          \
-    if (!millrace_try_result.has_value())                                               \
-      return tl::unexpected<::millrace::Error>(std::move(millrace_try_result).error()); \
-    std::move(millrace_try_result).value();                                             \
+#define MILLRACE_TRY(expression) MILLRACE_TRY_AS_(expression, __COUNTER__)
+// One name a use, so that a TRY may stand inside another's expression.
+#define MILLRACE_TRY_AS_(expression, id) MILLRACE_TRY_NAMED_(expression, id)
+#define MILLRACE_TRY_NAMED_(expression, id)                                              \
+  __extension__({                                                                        \
+    auto&& millrace_result_##id = (expression);                                          \
+    if (!millrace_result_##id.has_value())                                               \
+      return tl::unexpected<::millrace::Error>(std::move(millrace_result_##id).error()); \
+    std::move(millrace_result_##id).value();                                             \
   })

@@ -242,16 +242,16 @@ bool EngineImpl::admit(const std::shared_ptr<Answer::State>& state) {
   const std::int64_t cached = memory->length();
   const std::int64_t replay = memory->replay_count();
   const LoadedModel& files = parts_->files;
-  auto running = std::make_unique<Running>(Running{
-      .id = next_id_++,
-      .state = state,
-      .memory = std::move(*memory),
-      .tokens = {},
-      .prompt_length = prompt_length,
-      .max_length = max_length,
-      .sampler = Sampler(request.sampling, files.config.vocab, files.real_vocab(), seeds_()),
-      .detokenizer = std::nullopt,
-      .stops = StopMatcher(request.stop)});
+  auto running = std::make_unique<Running>(
+      Running{.id = next_id_++,
+              .state = state,
+              .memory = std::move(*memory),
+              .tokens = {},
+              .prompt_length = prompt_length,
+              .max_length = max_length,
+              .sampler = Sampler(request.sampling, files.config.vocab, seeds_()),
+              .detokenizer = std::nullopt,
+              .stops = StopMatcher(request.stop)});
   running->tokens.reserve(static_cast<std::size_t>(max_length));
   running->tokens = request.prompt;
   running->tokens.reserve(static_cast<std::size_t>(max_length));

@@ -38,9 +38,6 @@ struct LoadedModel {
   std::optional<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat_template;
   GenerationDefaults generation;
-
-  // Tokens [0, real_vocab) can be sampled; rows of the embedding beyond are padding.
-  std::int64_t real_vocab() const;
 };
 
 // The path is a folder in Hugging Face layout, a GGUF file, or with LoadFormat::Dummy also a

@@ -60,14 +60,11 @@ Status check_sampling(const SamplingParams& params, std::int64_t vocab) {
   return {};
 }
 
-Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::int64_t real_vocab,
-                 std::uint64_t seed)
+Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed)
     : params_(params),
-      real_vocab_(real_vocab),
       seed_(params.seed.value_or(seed)),
       uses_history_(params.repetition_penalty != 1 || params.presence_penalty != 0 ||
                     params.frequency_penalty != 0) {
-  check(real_vocab > 0 && real_vocab <= vocab, "a sampler needs tokens to choose from");
   if (uses_history_) {
     in_prompt_.resize(static_cast<std::size_t>(vocab));
     answer_counts_.resize(static_cast<std::size_t>(vocab));
@@ -83,8 +80,10 @@ void Sampler::observe_prompt(std::span<const TokenId> prompt) {
   for (const TokenId token : prompt) in_prompt_[static_cast<std::size_t>(token)] = 1;
 }
 
-SampledToken Sampler::sample(std::span<float> all_logits, std::int64_t position) {
-  const std::span<float> logits = all_logits.first(static_cast<std::size_t>(real_vocab_));
+Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t position) {
+  if (std::any_of(logits.begin(), logits.end(), [](float x) { return x != x; }))
+    return fail(ErrorCode::Corrupt, "the model gave NaN at position {}: its weights are damaged",
+                position);
   SampledToken result;
   double normaliser = 0;
   if (params_.logprobs >= 0) {
@@ -107,7 +106,7 @@ SampledToken Sampler::sample(std::span<float> all_logits, std::int64_t position)
   if (keeps_original_) original_.assign(logits.begin(), logits.end());
 
   for (const auto& [token, bias] : params_.logit_bias)
-    if (token < real_vocab_) logits[static_cast<std::size_t>(token)] += bias;
+    logits[static_cast<std::size_t>(token)] += bias;
   if (uses_history_) apply_penalties(logits);
   result.token =
       params_.temperature > 0
@@ -144,7 +143,6 @@ TokenId Sampler::draw(std::span<const float> logits, std::int64_t position) {
   candidates_.clear();
   for (std::size_t i = 0; i < logits.size(); ++i)
     if (logits[i] >= floor) candidates_.push_back({logits[i], static_cast<TokenId>(i)});
-  check(!candidates_.empty(), "logits without a largest value: NaN reached the sampler");
   const auto better = [](const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
   };

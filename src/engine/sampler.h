@@ -17,15 +17,15 @@ Status check_sampling(const SamplingParams& params, std::int64_t vocab);
 // logprobs that are handed out.
 class Sampler {
  public:
-  // Tokens at or above `real_vocab` are padding rows of the embedding: never sampled.
-  Sampler(const SamplingParams& params, std::int64_t vocab, std::int64_t real_vocab,
-          std::uint64_t seed);
+  // `seed` is used when the parameters bring none.
+  Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed);
 
   // The prompt counts for the repetition penalty.
   void observe_prompt(std::span<const TokenId> prompt);
 
   // The token at `position` (its index in the sequence) from logits [vocab], which are changed.
-  SampledToken sample(std::span<float> logits, std::int64_t position);
+  // Fails when the logits hold NaN: then the weights are damaged, and any choice would be a lie.
+  Result<SampledToken> sample(std::span<float> logits, std::int64_t position);
 
  private:
   void apply_penalties(std::span<float> logits) const;
@@ -37,7 +37,6 @@ class Sampler {
   };
 
   SamplingParams params_;
-  std::int64_t real_vocab_;
   std::uint64_t seed_;
   bool uses_history_;
   std::vector<std::uint8_t> in_prompt_;       // [vocab], only with penalties

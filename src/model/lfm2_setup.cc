@@ -42,12 +42,14 @@ class Chooser {
 
 std::vector<MatrixWeight*> matrices_of(LayerWeights& layer) {
   std::vector<MatrixWeight*> matrices;
-  if (layer.conv) matrices.insert(matrices.end(), {&layer.conv->in_proj, &layer.conv->out_proj});
-  if (layer.attention)
-    matrices.insert(matrices.end(), {&layer.attention->q, &layer.attention->k, &layer.attention->v,
-                                     &layer.attention->out});
-  if (layer.mlp) matrices.insert(matrices.end(), {&layer.mlp->w1, &layer.mlp->w3, &layer.mlp->w2});
-  if (layer.moe) matrices.push_back(&layer.moe->router);
+  const auto add = [&](auto*... all) { (matrices.push_back(all), ...); };
+  if (layer.conv) add(&layer.conv->in_proj, &layer.conv->out_proj);
+  if (layer.attention) {
+    AttentionWeights& attention = *layer.attention;
+    add(&attention.q, &attention.k, &attention.v, &attention.out);
+  }
+  if (layer.mlp) add(&layer.mlp->w1, &layer.mlp->w3, &layer.mlp->w2);
+  if (layer.moe) add(&layer.moe->router);
   return matrices;
 }
 

@@ -15,4 +15,12 @@ std::span<const KernelSpec<MoeExperts>> kernels_of(MoeExperts) {
   return kAll;
 }
 
+std::size_t moe_experts_workspace_bytes(std::int64_t max_rows, int top_k, int experts,
+                                        std::int64_t hidden, std::int64_t width) {
+  const std::int64_t pairs = max_rows * top_k;
+  const std::int64_t floats = pairs * (2 * width + hidden);
+  const std::int64_t ints = 3 * pairs + 2 * (std::int64_t{experts} + 1);
+  return static_cast<std::size_t>(bytes_of(DType::F32, floats) + bytes_of(DType::I32, ints)) + 256;
+}
+
 }  // namespace millrace

@@ -1,0 +1,200 @@
+// What must hold whatever the prompt, the cut and the company (design.md 6), bit for bit on the
+// CPU: chunked == whole, batched == alone, resumed at any token == cold, undone == never done.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/support/golden_data.h"
+#include "tests/support/small_stack.h"
+
+namespace millrace::testing {
+namespace {
+
+struct Setting {
+  const char* variant;
+  DType kv;
+};
+
+class SequenceProperty : public ::testing::TestWithParam<Setting> {
+ protected:
+  void SetUp() override {
+    folder_ = data_path("golden/" + std::string(GetParam().variant));
+    std::mt19937 random(7);
+    std::uniform_int_distribution<std::int32_t> token(0, 640);
+    for (int i = 0; i < 90; ++i) text_.push_back(token(random));
+  }
+  StackOptions options() const {
+    StackOptions o;
+    o.kv_dtype = GetParam().kv;
+    return o;
+  }
+  std::vector<std::int32_t> part(std::int64_t first, std::int64_t last) const {
+    return {text_.begin() + first, text_.begin() + last};
+  }
+  // Memory full of the largest finite numbers: whoever reads what nobody wrote, shows it.
+  static void poison(SmallStack& stack) {
+    const auto taint = [](void* data, std::int64_t bytes) {
+      std::fill_n(static_cast<unsigned char*>(data), bytes, static_cast<unsigned char>(0x7f));
+    };
+    const CacheGeometry& g = stack.cache().geometry();
+    const std::int64_t blocks = stack.cache().blocks().count();
+    for (int i = 0; i < g.attention_layers; ++i) {
+      const std::int64_t bytes =
+          bytes_of(g.kv_dtype, blocks * g.kv_heads * g.block_tokens * g.head_dim);
+      taint(stack.cache().kv(i).key, bytes);
+      taint(stack.cache().kv(i).value, bytes);
+    }
+    for (int i = 0; i < g.conv_layers; ++i)
+      taint(stack.cache().conv(i).columns,
+            stack.cache().slots().count() * g.ring() * g.conv_channels * 4);
+  }
+
+  std::string folder_;
+  std::vector<std::int32_t> text_;
+};
+
+TEST_P(SequenceProperty, ChunkedIsWhole) {
+  SmallStack stack(folder_, options());
+  poison(stack);
+  SequenceMemory whole = stack.open();
+  const std::vector<float> want = stack.append(whole, text_);
+  std::mt19937 random(3);
+  for (int round = 0; round < 12; ++round) {
+    SequenceMemory memory = stack.open();
+    std::vector<float> got;
+    for (std::int64_t at = 0; at < std::ssize(text_);) {
+      const std::int64_t most = std::min<std::int64_t>(std::ssize(text_) - at, round == 0 ? 1 : 40);
+      const auto count = std::uniform_int_distribution<std::int64_t>(1, most)(random);
+      const std::vector<float> logits = stack.append(memory, part(at, at + count));
+      got.insert(got.end(), logits.begin(), logits.end());
+      at += count;
+    }
+    ASSERT_EQ(got, want) << "round " << round;
+  }
+}
+
+TEST_P(SequenceProperty, BatchedIsAlone) {
+  SmallStack stack(folder_, options());
+  const std::int64_t vocab = stack.config().vocab;
+  const std::vector<std::pair<std::int64_t, std::int64_t>> cuts = {
+      {0, 1}, {1, 18}, {18, 50}, {50, 51}, {51, 90}};
+  std::vector<std::vector<float>> alone;
+  for (const auto& [first, last] : cuts) {
+    SequenceMemory memory = stack.open();
+    alone.push_back(stack.append(memory, part(first, last)));
+  }
+  poison(stack);
+  std::vector<SequenceMemory> memories;
+  std::vector<StepSpan> spans;
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    memories.push_back(stack.open());
+    ASSERT_TRUE(memories.back().reserve(64));
+  }
+  for (std::size_t i = 0; i < cuts.size(); ++i)
+    spans.push_back(
+        {&memories[i],
+         std::span(text_).subspan(static_cast<std::size_t>(cuts[i].first),
+                                  static_cast<std::size_t>(cuts[i].second - cuts[i].first)),
+         SpanKind::Prefill, Logits::All});
+  stack.runner().run(spans);
+  std::int64_t row = 0;
+  for (const std::vector<float>& want : alone)
+    for (std::size_t i = 0; i < want.size(); i += static_cast<std::size_t>(vocab), ++row) {
+      const std::span<float> got = stack.runner().logits(row);
+      ASSERT_TRUE(std::equal(got.begin(), got.end(), want.begin() + static_cast<std::ptrdiff_t>(i)))
+          << "row " << row;
+    }
+}
+
+// The heart of resume-anywhere: after [0, n) was computed, going back to any p and on again gives
+// what a cold run gives, at every p.
+TEST_P(SequenceProperty, ResumedAtAnyTokenIsCold) {
+  for (const int draft : {0, 3}) {
+    StackOptions with_ring = options();
+    with_ring.draft_columns = draft;
+    SmallStack stack(folder_, with_ring);
+    poison(stack);
+    SequenceMemory cold = stack.open();
+    const std::vector<float> want = stack.append(cold, text_);
+    const std::int64_t vocab = stack.config().vocab;
+    int replays = 0;
+    for (std::int64_t p = 0; p < std::ssize(text_); ++p) {
+      SequenceMemory memory = stack.open();
+      stack.append(memory, text_);
+      memory.rewind(p);
+      replays += memory.replay_count() > 0;
+      stack.replay_if_needed(memory, text_);
+      const std::vector<float> got = stack.append(memory, part(p, std::ssize(text_)));
+      ASSERT_TRUE(std::equal(got.begin(), got.end(), want.begin() + p * vocab)) << "p " << p;
+    }
+    EXPECT_GT(replays, 80) << "the test must not pass by never replaying";
+  }
+}
+
+// An edited history: the new text goes on from the last common token.
+TEST_P(SequenceProperty, OtherTextAfterTheCutIsCold) {
+  SmallStack stack(folder_, options());
+  std::vector<std::int32_t> edited = text_;
+  for (std::size_t i = 40; i < edited.size(); ++i) edited[i] = (edited[i] * 7 + 1) % 641;
+  SequenceMemory cold = stack.open();
+  const std::vector<float> want = stack.append(cold, edited);
+  SequenceMemory memory = stack.open();
+  stack.append(memory, text_);
+  memory.rewind(40);
+  stack.replay_if_needed(memory, text_);
+  const std::vector<float> got = stack.append(memory, {edited.begin() + 40, edited.end()});
+  EXPECT_TRUE(std::equal(got.begin(), got.end(), want.begin() + 40 * stack.config().vocab));
+}
+
+TEST_P(SequenceProperty, UndoneDraftsWereNeverThere) {
+  StackOptions with_ring = options();
+  with_ring.draft_columns = 5;
+  SmallStack stack(folder_, with_ring);
+  SequenceMemory plain = stack.open();
+  const std::vector<float> want = stack.append(plain, text_);
+  const std::int64_t vocab = stack.config().vocab;
+  SequenceMemory memory = stack.open();
+  std::mt19937 random(11);
+  for (std::int64_t at = 0; at < std::ssize(text_);) {
+    const std::vector<float> got = stack.append(memory, part(at, at + 1));
+    ASSERT_TRUE(std::equal(got.begin(), got.end(), want.begin() + at * vocab)) << at;
+    ++at;
+    const int wrong = std::uniform_int_distribution<int>(1, 5)(random);
+    stack.append(memory, std::vector<std::int32_t>(static_cast<std::size_t>(wrong), 77));
+    memory.rewind(at);
+    ASSERT_EQ(memory.replay_count(), 0) << "drafts within the ring must undo for free";
+  }
+}
+
+// A slot and blocks that somebody else used before give what fresh ones give.
+TEST_P(SequenceProperty, NothingLeaksThroughReusedMemory) {
+  StackOptions single = options();
+  single.sequences = 1;
+  SmallStack stack(folder_, single);
+  std::vector<float> want;
+  {
+    SequenceMemory memory = stack.open();
+    want = stack.append(memory, part(0, 30));
+  }
+  for (int round = 0; round < 4; ++round) {
+    {
+      SequenceMemory other = stack.open();
+      stack.append(other, part(round * 20, std::ssize(text_)));
+    }
+    if (round == 3) poison(stack);
+    SequenceMemory memory = stack.open();
+    EXPECT_EQ(stack.append(memory, part(0, 30)), want);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Variants, SequenceProperty,
+    ::testing::Values(Setting{"dense_f32", DType::F32}, Setting{"dense_bf16", DType::BF16},
+                      Setting{"dense_adjust", DType::BF16}, Setting{"dense_k4", DType::F32},
+                      Setting{"moe_f32", DType::F32}, Setting{"moe_bf16", DType::BF16}),
+    [](const auto& instance) {
+      return std::string(instance.param.variant) + "_" + std::string(to_string(instance.param.kv));
+    });
+
+}  // namespace
+}  // namespace millrace::testing
