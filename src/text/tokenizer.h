@@ -43,8 +43,8 @@ struct TokenizerParts;
 class Tokenizer {
  public:
   // tokenizer.json, and in a folder tokenizer_config.json beside it, if it is there: the special
-  // tokens by name, changes to added tokens, add_bos_token and add_eos_token. Whatever component
-  // Millrace does not know is refused by its name.
+  // tokens by name and changes to added tokens. Whatever component Millrace does not know is
+  // refused by its name.
   static Result<Tokenizer> from_folder(const std::string& folder);
   static Result<Tokenizer> from_json_file(const std::string& path);
   // The text of a tokenizer.json, and of a tokenizer_config.json or nothing. `origin` names them

@@ -29,7 +29,8 @@ Result<BytePairModel> BytePairModel::build(const TokenTable& table,
   model.pairs_.resize(capacity);
   model.shift_ = 64 - std::countr_zero(capacity);
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto& [left, right] = merges[rank];
+    const std::string& left = merges[rank].first;
+    const std::string& right = merges[rank].second;
     const auto token = [&](std::string_view text) -> Result<TokenId> {
       const TokenId id = table.id_of(text);
       if (id < 0)

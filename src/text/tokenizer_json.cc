@@ -213,7 +213,7 @@ Status read_added_tokens_decoder(const Json& config, TokenizerParts& parts) {
 }
 
 // A token named by the config, as a string or as an object with "content". transformers makes it
-// a special token if it is not yet an added one.
+// a special token if it is none.
 Result<std::optional<TokenId>> named_token(const Json& config, std::string_view key,
                                            TokenizerParts& parts) {
   const Json* value = json_find(config, key);
@@ -222,8 +222,13 @@ Result<std::optional<TokenId>> named_token(const Json& config, std::string_view 
   if (!text || !text->is_string())
     return fail(ErrorCode::Corrupt, "{}: found {}, expected a token", key, found(text));
   const std::string& name = *text->get_ptr<const std::string*>();
-  for (const AddedToken& token : parts.added)
-    if (token.text == name) return token.id;
+  std::optional<TokenId> added;
+  for (AddedToken& token : parts.added) {
+    if (token.text != name) continue;
+    token.special = true;
+    added = token.id;
+  }
+  if (added) return added;
   for (const auto& [token, id] : parts.vocabulary) {
     if (token != name) continue;
     parts.added.push_back({.text = token, .id = id, .special = true});
@@ -232,6 +237,7 @@ Result<std::optional<TokenId>> named_token(const Json& config, std::string_view 
   return fail(ErrorCode::Corrupt, "{}: found \"{}\", which is no token", key, name);
 }
 
+// add_bos_token and add_eos_token are not read: beside a tokenizer.json transformers ignores them.
 Status read_config(const Json& config, TokenizerParts& parts) {
   if (!config.is_object())
     return fail(ErrorCode::Corrupt, "found {}, expected an object", json_type_name(config));
@@ -239,15 +245,6 @@ Status read_config(const Json& config, TokenizerParts& parts) {
   parts.bos = MILLRACE_TRY(named_token(config, "bos_token", parts));
   parts.eos = MILLRACE_TRY(named_token(config, "eos_token", parts));
   parts.pad = MILLRACE_TRY(named_token(config, "pad_token", parts));
-  const auto add_bos = MILLRACE_TRY(json_bool(config, "add_bos_token"));
-  const auto add_eos = MILLRACE_TRY(json_bool(config, "add_eos_token"));
-  // Either key makes transformers write the template anew.
-  if (add_bos || add_eos) {
-    parts.before.clear();
-    parts.after.clear();
-    if (add_bos.value_or(false) && parts.bos) parts.before.push_back(*parts.bos);
-    if (add_eos.value_or(false) && parts.eos) parts.after.push_back(*parts.eos);
-  }
   return {};
 }
 

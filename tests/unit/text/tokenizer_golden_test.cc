@@ -146,24 +146,28 @@ TEST(TokenizerGolden, FolderWithConfig) {
   EXPECT_EQ(encoded(*t, "a", {}).front(), 1);
 }
 
+// As transformers 5.23 loads the pair of files.
 TEST(TokenizerGolden, ConfigChangesTokens) {
   const std::string text = read_file(text_data("tokenizer.json"));
   const auto t = Tokenizer::from_json(text, "t", R"({
       "bos_token": {"content": "<|startoftext|>", "lstrip": false}, "eos_token": "Ġthe",
-      "add_bos_token": false, "add_eos_token": true,
+      "pad_token": "</think>", "add_bos_token": false, "add_eos_token": true,
       "added_tokens_decoder": {
         "643": {"content": "<think>", "special": true, "rstrip": true},
-        "700": {"content": "<new>", "special": false, "lstrip": true}}})");
+        "645": {"content": "<new>", "special": false, "lstrip": true, "normalized": false}}})");
   ASSERT_TRUE(t) << t.error().message;
   EXPECT_TRUE(t->is_special(643));
-  EXPECT_EQ(t->vocab_size(), 701);
+  EXPECT_EQ(t->vocab_size(), 646);
   const TokenId the = *t->id_of("Ġthe");
   EXPECT_EQ(t->eos(), the);
   EXPECT_TRUE(t->is_special(the));
-  EXPECT_FALSE(t->adds_bos());
-  EXPECT_EQ(encoded(*t, "<think>  <new>", {}), (std::vector<TokenId>{643, 700, the}));
-  EXPECT_EQ(t->decode(std::vector<TokenId>{643, 700, the}), "<new>");
-  EXPECT_EQ(t->decode(std::vector<TokenId>{643, 701}, {.skip_special_tokens = false}), "<think>");
+  EXPECT_EQ(t->pad(), 644);
+  EXPECT_TRUE(t->is_special(644)) << "added, but not special in tokenizer.json";
+  // The template of tokenizer.json stays.
+  EXPECT_TRUE(t->adds_bos());
+  EXPECT_EQ(encoded(*t, "a<think>  b <new>", {}), (std::vector<TokenId>{1, 183, 643, 184, 645}));
+  EXPECT_EQ(t->decode(std::vector<TokenId>{643, 645, the}), "<new>");
+  EXPECT_EQ(t->decode(std::vector<TokenId>{643, 646}, {.skip_special_tokens = false}), "<think>");
 }
 
 }  // namespace
