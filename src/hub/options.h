@@ -25,7 +25,7 @@ struct HubOptions {
   bool offline = false;                             // answer from the cache alone
   std::chrono::milliseconds connect_timeout{15'000};
   // A transfer slower than stall_bytes_per_second for this long counts as dropped.
-  std::chrono::seconds stall_timeout{30};
+  std::chrono::milliseconds stall_timeout{30'000};
   std::uint64_t stall_bytes_per_second = 128;
   RetryPolicy retry;
 

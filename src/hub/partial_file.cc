@@ -98,6 +98,11 @@ std::uint64_t PartialFile::done_bytes() const {
   return done_.total();
 }
 
+void PartialFile::checkpoint() {
+  const std::lock_guard lock(mutex_);
+  save();
+}
+
 Status PartialFile::reset() {
   const std::lock_guard lock(mutex_);
   done_ = {};

@@ -13,10 +13,10 @@
 
 namespace millrace::hub {
 
-// The list is written once a second and when this is destroyed, always after the bytes it speaks
-// of: a killed process loses a second's work. After a power failure the list may promise bytes
-// that never reached the disk; the digest of the whole finds that. Thread-safe; the caller holds
-// the blob's lock, so no other process writes here.
+// The list is written once a second, by checkpoint() and when this is destroyed, always after the
+// bytes it speaks of: a killed process loses a second's work. After a power failure the list may
+// promise bytes that never reached the disk; the digest of the whole finds that. Thread-safe; the
+// caller holds the blob's lock, so no other process writes here.
 class PartialFile {
  public:
   // Opens what an earlier download left, or an empty file. A list that contradicts the file, or
@@ -35,6 +35,8 @@ class PartialFile {
   bool resumed() const { return resumed_; }
   int fd() const { return fd_; }
 
+  // Writes the list now: after a request, say, that the next may not follow soon.
+  void checkpoint();
   // Forgets every byte.
   Status reset();
   // Moves the complete file to `destination`, its bytes on the disk first.

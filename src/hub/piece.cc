@@ -112,7 +112,10 @@ Result<PieceOutcome> fetch_piece(Connection& connection, BlobTask& task, ByteRan
       if (const Status done = task.partial->reset(); !done) return tl::unexpected(done.error());
     } else {
       piece.begin += sink.written();
-      if (sink.written() > 0) backoff.progressed();
+      if (sink.written() > 0) {
+        backoff.progressed();
+        task.partial->checkpoint();
+      }
     }
     Failure failure;
     if (response && response->ok()) {

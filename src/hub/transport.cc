@@ -32,6 +32,25 @@ struct Transfer {
   bool begun = false;
   std::optional<Error> sink_error;
 
+  // Of the time since window_start, in which window_bytes had come before.
+  const HubOptions* options = nullptr;
+  std::chrono::steady_clock::time_point window_start = std::chrono::steady_clock::now();
+  std::uint64_t window_bytes = 0;
+  bool stalled = false;
+
+  // Whether the last stall_timeout brought too little. Not curl's own low speed limit: that
+  // averages over some seconds more.
+  bool stalls(std::uint64_t bytes) {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> window = now - window_start;
+    if (window < options->stall_timeout) return false;
+    const double enough = static_cast<double>(options->stall_bytes_per_second) * window.count();
+    stalled = static_cast<double>(bytes - window_bytes) < enough;
+    window_start = now;
+    window_bytes = bytes;
+    return stalled;
+  }
+
   // What a sink throws (no memory) must not cross curl's C code.
   template <typename Call>
   bool guarded(const Call& call) {
@@ -98,8 +117,10 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
   return transfer.guarded([&] { return transfer.add_body({data, bytes}); }) ? bytes : 0;
 }
 
-int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<Transfer*>(user)->stop->raised() ? 1 : 0;
+// About once a second while nothing comes.
+int on_progress(void* user, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  return transfer.stop->raised() || transfer.stalls(static_cast<std::uint64_t>(received)) ? 1 : 0;
 }
 
 // URLs of storage hosts carry signatures: messages name the host alone.
@@ -112,6 +133,10 @@ Failure failure_of(CURLcode code, const Transfer& transfer, const std::string& u
                    const char* detail) {
   if (transfer.stop->raised()) return {{ErrorCode::Cancelled, "stopped"}};
   if (transfer.sink_error) return {*transfer.sink_error};
+  if (transfer.stalled)
+    return {{ErrorCode::Unavailable, fmt::format("{}: nothing came for {} ms", host_of(url),
+                                                 transfer.options->stall_timeout.count())},
+            true};
   const std::string reason = printable(*detail != '\0' ? detail : curl_easy_strerror(code));
   const Error error{ErrorCode::Unavailable, fmt::format("{}: {}", host_of(url), reason)};
   switch (code) {
@@ -184,7 +209,8 @@ Attempt<HttpResponse> Connection::send_once(const HttpRequest& request, BodySink
   CURL* curl = handle_->curl;
   curl_easy_reset(curl);  // keeps open connections
   const bool to_hub = origin_of(request.url) == endpoint_origin_;
-  Transfer transfer{.curl = curl, .sink = sink, .stop = &stop_, .from_hub = to_hub};
+  Transfer transfer{
+      .curl = curl, .sink = sink, .stop = &stop_, .from_hub = to_hub, .options = &options_};
   transfer.response.linked_etag = previous.linked_etag;
   transfer.response.linked_size = previous.linked_size;
   transfer.response.repo_commit = previous.repo_commit;
@@ -202,9 +228,6 @@ Attempt<HttpResponse> Connection::send_once(const HttpRequest& request, BodySink
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(options_.connect_timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT,
-                   static_cast<long>(options_.stall_bytes_per_second));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout.count()));
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &on_progress);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
