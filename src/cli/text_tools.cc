@@ -46,7 +46,7 @@ Status tokenize(const TokenizeOptions& options) {
     return {};
   }
   const std::vector<TokenId> tokens =
-      tokenizer.encode(text, {.add_special_tokens = !options.no_special});
+      MILLRACE_TRY(tokenizer.encode(text, {.add_special_tokens = !options.no_special}));
   if (options.json) {
     fmt::print("{}\n", Json(tokens).dump());
     return {};

@@ -1,5 +1,7 @@
 #include "engine/load.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "base/progress.h"
@@ -14,14 +16,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
 
 Result<GenerationDefaults> read_generation(const fs::path& path, const ModelConfig& config) {
   GenerationDefaults defaults;
-  if (!exists(path)) return defaults;
+  if (!is_there(path)) return defaults;
   const std::string origin = path.string();
   const Json json = MILLRACE_TRY(read_json_file(origin, 1u << 20));
   const auto number = [&](const char* key) -> Result<std::optional<double>> {
@@ -59,7 +61,8 @@ Result<GenerationDefaults> read_generation(const fs::path& path, const ModelConf
 void complete_eos(LoadedModel& model) {
   const auto add = [&](std::optional<TokenId> token) {
     auto& eos = model.generation.eos;
-    if (token && *token < model.config.vocab && std::find(eos.begin(), eos.end(), *token) == eos.end())
+    if (token && *token < model.config.vocab &&
+        std::find(eos.begin(), eos.end(), *token) == eos.end())
       eos.push_back(*token);
   };
   add(model.config.eos);
@@ -69,30 +72,55 @@ void complete_eos(LoadedModel& model) {
 }
 
 Status load_text(LoadedModel& model, const fs::path& folder) {
-  if (exists(folder / "tokenizer.json"))
+  if (is_there(folder / "tokenizer.json"))
     model.tokenizer = MILLRACE_TRY(Tokenizer::from_folder(folder.string()));
-  if (exists(folder / "chat_template.jinja") || exists(folder / "tokenizer_config.json")) {
-    auto found = MILLRACE_TRY(ChatTemplate::from_folder(folder.string()));
-    if (found) model.chat_template = std::move(*found);
+  if (is_there(folder / "chat_template.jinja") || is_there(folder / "tokenizer_config.json")) {
+    auto found = ChatTemplate::from_folder(folder.string());
+    if (found)
+      model.chat_template = std::move(*found);
+    else if (found.error().code != ErrorCode::NotFound)
+      return tl::unexpected(found.error());
   }
   return {};
 }
 
-Status load_gguf_text(LoadedModel& model, const GgufFile& gguf) {
-  const auto tokenizer = MILLRACE_TRY(gguf_tokenizer(gguf));
-  if (tokenizer) model.tokenizer = MILLRACE_TRY(Tokenizer::from_gguf(*tokenizer, gguf.origin()));
-  if (const auto source = MILLRACE_TRY(gguf.find_string("tokenizer.chat_template"))) {
+// The tokenizer's part of the metadata; nothing where a file has no vocabulary.
+Result<std::optional<GgufTokenizer>> gguf_tokenizer(const GgufMetadata& metadata) {
+  auto tokens = MILLRACE_TRY(metadata.strings("tokenizer.ggml.tokens"));
+  if (!tokens) return std::nullopt;
+  GgufTokenizer out;
+  out.model = MILLRACE_TRY(metadata.string("tokenizer.ggml.model")).value_or("");
+  out.pre = MILLRACE_TRY(metadata.string("tokenizer.ggml.pre")).value_or("");
+  out.tokens = std::move(*tokens);
+  for (const std::int64_t type :
+       MILLRACE_TRY(metadata.integers("tokenizer.ggml.token_type", 0, 100))
+           .value_or(std::vector<std::int64_t>()))
+    out.token_types.push_back(static_cast<std::int32_t>(type));
+  out.merges =
+      MILLRACE_TRY(metadata.strings("tokenizer.ggml.merges")).value_or(std::vector<std::string>());
+  out.bos_id = MILLRACE_TRY(metadata.integer("tokenizer.ggml.bos_token_id"));
+  out.eos_id = MILLRACE_TRY(metadata.integer("tokenizer.ggml.eos_token_id"));
+  out.padding_id = MILLRACE_TRY(metadata.integer("tokenizer.ggml.padding_token_id"));
+  out.add_bos = MILLRACE_TRY(metadata.boolean("tokenizer.ggml.add_bos_token"));
+  out.add_eos = MILLRACE_TRY(metadata.boolean("tokenizer.ggml.add_eos_token"));
+  return out;
+}
+
+Status load_gguf_text(LoadedModel& model, const GgufMetadata& metadata) {
+  const auto tokenizer = MILLRACE_TRY(gguf_tokenizer(metadata));
+  if (tokenizer)
+    model.tokenizer = MILLRACE_TRY(Tokenizer::from_gguf(*tokenizer, metadata.origin()));
+  if (const auto source = MILLRACE_TRY(metadata.string("tokenizer.chat_template"))) {
     SpecialTokens special;
+    const auto name = [&](const char* variable, std::optional<TokenId> token) {
+      if (token) special[variable] = model.tokenizer->token_text(*token);
+    };
     if (model.tokenizer) {
-      const auto text_of = [&](std::optional<TokenId> token) {
-        return token ? std::string(model.tokenizer->token_text(*token)) : std::string();
-      };
-      special.bos = text_of(model.tokenizer->bos());
-      special.eos = text_of(model.tokenizer->eos());
-      special.pad = text_of(model.tokenizer->pad());
+      name("bos_token", model.tokenizer->bos());
+      name("eos_token", model.tokenizer->eos());
+      name("pad_token", model.tokenizer->pad());
     }
-    model.chat_template =
-        MILLRACE_TRY(ChatTemplate::parse(std::string(*source), gguf.origin(), special));
+    model.chat_template = MILLRACE_TRY(ChatTemplate::parse(*source, metadata.origin(), special));
   }
   return {};
 }
@@ -107,8 +135,12 @@ std::vector<DummyTensor> dummy_tensors(const ModelConfig& config, const LoadOpti
         tensor.mean = 1;
         tensor.deviation = 0.05;
         break;
-      case TensorRole::ConvKernel: tensor.deviation = 0.5; break;
-      case TensorRole::Bias: tensor.deviation = 0.02; break;
+      case TensorRole::ConvKernel:
+        tensor.deviation = 0.5;
+        break;
+      case TensorRole::Bias:
+        tensor.deviation = 0.02;
+        break;
       case TensorRole::ExpertBias:
         tensor.dtype = DType::F32;
         tensor.deviation = 0.02;
@@ -132,18 +164,19 @@ std::vector<DummyTensor> dummy_tensors(const ModelConfig& config, const LoadOpti
 
 // Everything but the weights of a folder or file; `gguf` is set when the path is one.
 Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOptions& options,
-                                         std::shared_ptr<const GgufFile>& gguf) {
+                                         std::shared_ptr<const Checkpoint>& gguf) {
   LoadedModel model;
   model.path = path;
   const fs::path given(path);
-  if (!exists(given)) return fail(ErrorCode::NotFound, "{}: no such file or folder", path);
+  if (!is_there(given)) return fail(ErrorCode::NotFound, "{}: no such file or folder", path);
   std::error_code ignored;
   const bool is_folder = fs::is_directory(given, ignored);
   if (!is_folder && given.extension() == ".gguf") {
-    gguf = MILLRACE_TRY(GgufFile::open(path));
-    model.config = MILLRACE_TRY(config_from_gguf(*gguf));
-    MILLRACE_TRY(load_gguf_text(model, *gguf));
+    GgufModel file = MILLRACE_TRY(open_gguf(path));
+    model.config = MILLRACE_TRY(config_from_gguf(file));
+    MILLRACE_TRY(load_gguf_text(model, file.metadata));
     complete_eos(model);
+    gguf = std::move(file.checkpoint);
     return model;
   }
   if (!is_folder && (given.extension() != ".json" || options.format != LoadFormat::Dummy))
@@ -153,7 +186,7 @@ Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOpti
                 path, given.has_extension() ? given.extension().string() : "plain");
   const fs::path folder = is_folder ? given : given.parent_path();
   const fs::path config_path = is_folder ? given / "config.json" : given;
-  if (!exists(config_path))
+  if (!is_there(config_path))
     return fail(ErrorCode::NotFound, "{}: no config.json in this folder", path);
   const Json json = MILLRACE_TRY(read_json_file(config_path.string(), 16u << 20));
   model.config = MILLRACE_TRY(parse_model_config(json, config_path.string()));
@@ -170,12 +203,11 @@ Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOpti
 }  // namespace
 
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options) {
-  std::shared_ptr<const GgufFile> gguf;
+  std::shared_ptr<const Checkpoint> gguf;
   LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));
   if (options.format == LoadFormat::Dummy) {
-    model.checkpoint = make_dummy_checkpoint(path + " (dummy weights)",
-                                             dummy_tensors(model.config, options),
-                                             options.dummy_seed);
+    model.checkpoint = MILLRACE_TRY(make_dummy_checkpoint(
+        path + " (dummy weights)", dummy_tensors(model.config, options), options.dummy_seed));
     model.config.dtype = options.dummy_dtype.value_or(model.config.dtype);
   } else if (gguf) {
     model.checkpoint = std::move(gguf);
@@ -186,13 +218,15 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
 }
 
 Result<LoadedModel> describe_model(const std::string& path, const LoadOptions& options) {
-  std::shared_ptr<const GgufFile> gguf;
+  std::shared_ptr<const Checkpoint> gguf;
   LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));
   if (options.format == LoadFormat::Dummy) return model;
   if (gguf)
     model.checkpoint = std::move(gguf);
-  else if (has_safetensors(path))
-    model.checkpoint = MILLRACE_TRY(open_safetensors_folder(path));
+  else if (auto opened = open_safetensors_folder(path))
+    model.checkpoint = std::move(*opened);
+  else if (opened.error().code != ErrorCode::NotFound)
+    return tl::unexpected(opened.error());
   return model;
 }
 

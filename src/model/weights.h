@@ -55,9 +55,7 @@ struct LayerWeights {
   std::optional<MoeWeights> moe;
 
   // How the bulk of the layer is stored, for reports.
-  DType ffn_dtype() const {
-    return moe ? moe->experts.front().w1.dtype : mlp->w1.weight.dtype;
-  }
+  DType ffn_dtype() const { return moe ? moe->experts.front().w1.dtype : mlp->w1.weight.dtype; }
 };
 
 struct ModelWeights {
