@@ -95,6 +95,7 @@ Result<std::uint64_t> checked_bytes(const DummyTensor& tensor) {
   };
   const DTypeLayout& layout = layout_of(tensor.dtype);
   std::vector<std::int64_t> dims;
+  dims.reserve(Shape::kMaxRank);
   for (int i = 0; i < tensor.shape.rank(); ++i) dims.push_back(tensor.shape[i]);
   const auto bytes = bytes_of_dims(dims, layout.block_size, layout.block_bytes * 8);
   if (!bytes)
