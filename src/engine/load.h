@@ -44,7 +44,11 @@ struct LoadedModel {
 // config.json or a folder that holds nothing else.
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options);
 
-// Only the config: for `inspect`, which must not touch gigabytes.
-Result<ModelConfig> load_config(const std::string& path);
+// The same without making dummy weights, and with the checkpoint absent where there is none: for
+// commands that describe a model or need its text parts only.
+Result<LoadedModel> describe_model(const std::string& path, const LoadOptions& options);
+
+// Bytes of the text model's tensors: as stored, or as dummy weights would be.
+Result<std::int64_t> text_weight_bytes(const LoadedModel& model, const LoadOptions& options);
 
 }  // namespace millrace

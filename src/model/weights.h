@@ -53,6 +53,11 @@ struct LayerWeights {
   std::optional<AttentionWeights> attention;
   std::optional<MlpWeights> mlp;  // exactly one of mlp and moe
   std::optional<MoeWeights> moe;
+
+  // How the bulk of the layer is stored, for reports.
+  DType ffn_dtype() const {
+    return moe ? moe->experts.front().w1.dtype : mlp->w1.weight.dtype;
+  }
 };
 
 struct ModelWeights {

@@ -1,0 +1,229 @@
+// `millrace bench`: how fast, and how far from what this machine allows.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <fstream>
+
+#include "base/progress.h"
+#include "cli/bench_report.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "engine/parts.h"
+#include "ops/machine_ceilings.h"
+
+namespace millrace::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct BenchOptions {
+  ModelOptions model;
+  std::vector<std::int64_t> prefill = {128, 512};
+  std::vector<std::int64_t> batches = {1, 4};
+  std::vector<std::int64_t> contexts = {0, 1024};
+  int repetitions = 5;
+  std::int64_t decode_steps = 16;
+  bool json = false;
+  std::string svg;
+};
+
+// Drives steps of random tokens through a runner and times them.
+class Bench {
+ public:
+  Bench(EngineParts& parts, const BenchOptions& options) : parts_(parts), options_(options) {}
+
+  BenchRow prefill(std::int64_t tokens) {
+    std::vector<double> seconds;
+    for (int repetition = -1; repetition < options_.repetitions; ++repetition) {
+      SequenceMemory memory = open(tokens);
+      const Clock::time_point start = Clock::now();
+      extend(memory, tokens);
+      if (repetition >= 0) seconds.push_back(seconds_since(start));
+    }
+    BenchRow row;
+    row.test = fmt::format("prefill {}", tokens);
+    row.kind = "prefill";
+    row.tokens = tokens;
+    row.step_seconds = spread_of(std::move(seconds));
+    const std::int64_t chunk = parts_.sizes.limits.max_rows;
+    for (std::int64_t first = 0; first < tokens; first += chunk) {
+      const std::int64_t count = std::min(chunk, tokens - first);
+      const double context = static_cast<double>(first) + static_cast<double>(count + 1) / 2;
+      add_work(row, count, first + count == tokens ? 1 : 0, context);
+    }
+    // A prompt's keys and values are shared by its rows; counting them per row would flatter.
+    row.kv_bytes = static_cast<double>(tokens * geometry().kv_bytes_per_token());
+    return row;
+  }
+
+  BenchRow decode(std::int64_t batch, std::int64_t context) {
+    std::vector<SequenceMemory> memories;
+    for (std::int64_t i = 0; i < batch; ++i) {
+      memories.push_back(open(context + steps_in_all() + 1));
+      // The cache's content does not matter for speed: positions count as filled.
+      memories.back().appended(context);
+    }
+    std::vector<TokenId> tokens(static_cast<std::size_t>(batch));
+    std::vector<StepSpan> spans;
+    std::vector<double> seconds;
+    for (int repetition = -1; repetition < options_.repetitions; ++repetition) {
+      const Clock::time_point start = Clock::now();
+      for (std::int64_t step = 0; step < options_.decode_steps; ++step) {
+        spans.clear();
+        for (std::size_t i = 0; i < memories.size(); ++i) {
+          tokens[i] = next_token();
+          spans.push_back({&memories[i], {&tokens[i], 1}, SpanKind::Decode, Logits::Last});
+        }
+        parts_.runner->run(spans);
+      }
+      if (repetition >= 0)
+        seconds.push_back(seconds_since(start) / static_cast<double>(options_.decode_steps));
+    }
+    BenchRow row;
+    row.test = fmt::format("decode b={} ctx={}", batch, context);
+    row.kind = "decode";
+    row.batch = batch;
+    row.context = context;
+    row.tokens = batch;
+    row.step_seconds = spread_of(std::move(seconds));
+    add_work(row, batch, batch,
+             static_cast<double>(context) + static_cast<double>(steps_in_all()) / 2 + 1);
+    return row;
+  }
+
+ private:
+  std::int64_t steps_in_all() const { return options_.decode_steps * (options_.repetitions + 1); }
+  CacheGeometry geometry() const { return parts_.cache->geometry(); }
+
+  SequenceMemory open(std::int64_t tokens) {
+    std::optional<SequenceMemory> memory =
+        SequenceMemory::open(*parts_.cache, parts_.sizes.context);
+    check(memory && memory->reserve(tokens), "the bench's cache is too small");
+    return std::move(*memory);
+  }
+
+  void extend(SequenceMemory& memory, std::int64_t tokens) {
+    std::vector<TokenId> chunk;
+    for (std::int64_t first = 0; first < tokens;) {
+      const std::int64_t count = std::min(parts_.sizes.limits.max_rows, tokens - first);
+      chunk.resize(static_cast<std::size_t>(count));
+      for (TokenId& token : chunk) token = next_token();
+      first += count;
+      const StepSpan span = {&memory, chunk, SpanKind::Prefill,
+                             first == tokens ? Logits::Last : Logits::None};
+      parts_.runner->run({&span, 1});
+    }
+  }
+
+  void add_work(BenchRow& row, std::int64_t rows, std::int64_t logit_rows, double context) {
+    const Lfm2::Work work = parts_.model->work(rows, logit_rows, context, parts_.sizes.kv_dtype);
+    row.weight_bytes += work.weight_bytes;
+    row.kv_bytes += work.kv_bytes;
+    row.flops += work.flops;
+  }
+
+  TokenId next_token() {
+    random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<TokenId>((random_ >> 33) %
+                                static_cast<std::uint64_t>(parts_.files.config.vocab));
+  }
+
+  EngineParts& parts_;
+  const BenchOptions& options_;
+  std::uint64_t random_ = 1;
+};
+
+Status bench(const BenchOptions& options) {
+  const auto largest = [](const std::vector<std::int64_t>& values) {
+    return values.empty() ? std::int64_t{1} : *std::max_element(values.begin(), values.end());
+  };
+  EngineOptions engine = MILLRACE_TRY(options.model.resolve());
+  const Clock::time_point start = Clock::now();
+  LoadedModel files = MILLRACE_TRY(load_model(engine.model, engine.load));
+  const std::int64_t decode_tokens = options.decode_steps * (options.repetitions + 1) + 1;
+  if (engine.context == 0)
+    engine.context =
+        std::min(files.config.max_position,
+                 std::max(largest(options.prefill), largest(options.contexts) + decode_tokens));
+  if (largest(options.contexts) + decode_tokens > engine.context ||
+      largest(options.prefill) > engine.context)
+    return fail(ErrorCode::InvalidArgument,
+                "--context-sizes and --prefill must fit the model's {} positions", engine.context);
+  engine.max_sequences = largest(options.batches);
+  engine.cache_tokens = engine.max_sequences * (largest(options.contexts) + decode_tokens + 16);
+  const std::unique_ptr<EngineParts> parts = MILLRACE_TRY(make_parts(std::move(files), engine));
+
+  BenchReport report;
+  report.model = engine.model;
+  report.load_seconds = seconds_since(start);
+  report.device = parts->device->traits().name;
+  report.threads = parts->device->traits().parallelism;
+  report.weights = std::string(to_string(parts->model->weights().layers.front().ffn_dtype()));
+  report.model_bytes = parts->model->weights().bytes_per_token;
+  const MachineCeilings ceilings = measure_ceilings(*parts->device);
+  report.read_gb_s = ceilings.read_gb_s;
+  report.peak_gflop_s = ceilings.gflop_s;
+
+  Bench run(*parts, options);
+  const std::size_t tests =
+      options.prefill.size() + options.batches.size() * options.contexts.size();
+  Progress progress("benchmarking", tests, Progress::Unit::Items);
+  for (const std::int64_t tokens : options.prefill) {
+    report.rows.push_back(run.prefill(tokens));
+    progress.advance(1);
+  }
+  for (const std::int64_t context : options.contexts) {
+    for (const std::int64_t batch : options.batches) {
+      report.rows.push_back(run.decode(batch, context));
+      progress.advance(1);
+    }
+  }
+  if (options.json)
+    fmt::print("{}\n", as_json(report).dump(2));
+  else
+    fmt::print("{}", as_table(report));
+  if (!options.svg.empty()) {
+    std::ofstream file(options.svg);
+    file << as_svg(report);
+    if (!file.flush())
+      return fail(ErrorCode::InvalidArgument, "{}: cannot be written", options.svg);
+  }
+  return {};
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& app) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* bench_app = app.add_subcommand(
+      "bench", "Prefill and decode speed, beside what this machine's memory and cores allow");
+  options->model.add_to(*bench_app);
+  bench_app->add_option("--prefill", options->prefill, "Prompt lengths")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench_app->add_option("--batch", options->batches, "Sequences decoded at once")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  bench_app->add_option("--context-sizes", options->contexts, "Cached positions before decoding")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  bench_app
+      ->add_option("-r,--repetitions", options->repetitions, "Timed repetitions, after one warm-up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  bench_app->add_option("--decode-steps", options->decode_steps, "Steps of one repetition")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  bench_app->add_flag("--json", options->json, "Print JSON");
+  bench_app->add_option("--svg", options->svg, "Also draw the results into this file");
+  return {bench_app, [=] { return bench(*options); }};
+}
+
+}  // namespace millrace::cli

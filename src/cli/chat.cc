@@ -1,0 +1,130 @@
+#include "cli/chat.h"
+
+#include <histedit.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+
+#include "base/check.h"
+
+namespace millrace::cli {
+namespace {
+
+sigset_t interrupt_set() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+void block_interrupts() {
+  const sigset_t set = interrupt_set();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+ChatSession::ChatSession(Engine& engine, ChatSettings settings)
+    : engine_(&engine), settings_(std::move(settings)) {
+  reset();
+}
+
+void ChatSession::reset() {
+  messages_ = Json::array();
+  if (!settings_.system.empty())
+    messages_.push_back({{"role", "system"}, {"content", settings_.system}});
+}
+
+Result<std::vector<TokenId>> ChatSession::prompt_tokens(const std::string& message) const {
+  if (settings_.raw || !engine_->files().chat_template) {
+    if (!engine_->files().tokenizer)
+      return fail(ErrorCode::Unsupported, "{}: has no tokenizer", engine_->files().path);
+    return engine_->files().tokenizer->encode(message, {.add_special_tokens = true});
+  }
+  ChatRequest chat;
+  chat.messages = messages_;
+  chat.messages.push_back({{"role", "user"}, {"content", message}});
+  chat.tools = settings_.tools;
+  chat.add_generation_prompt = true;
+  return engine_->chat_prompt(chat);
+}
+
+Result<Completion> ChatSession::say(const std::string& message, TokenCallback show) {
+  Request request = settings_.request;
+  request.prompt = MILLRACE_TRY(prompt_tokens(message));
+  Answer answer = MILLRACE_TRY(engine_->submit(std::move(request), std::move(show)));
+  // Waits for the end or for Ctrl-C, whichever comes first; 10 ms of delay at the end is unseen.
+  const sigset_t set = interrupt_set();
+  while (!answer.done()) {
+    const timespec tick = {.tv_sec = 0, .tv_nsec = 10'000'000};
+    if (sigtimedwait(&set, nullptr, &tick) == SIGINT) answer.cancel();
+  }
+  const Completion& completion = answer.wait();
+  messages_.push_back({{"role", "user"}, {"content", message}});
+  messages_.push_back({{"role", "assistant"}, {"content", completion.text}});
+  return completion;
+}
+
+struct LineEditor::State {
+  EditLine* line = nullptr;
+  History* history = nullptr;
+  const char* prompt = "";
+
+  ~State() {
+    if (history) history_end(history);
+    if (line) el_end(line);
+  }
+};
+
+LineEditor::LineEditor() : state_(std::make_unique<State>()) {
+  std::setlocale(LC_CTYPE, "");
+  state_->line = el_init("millrace", stdin, stdout, stderr);
+  state_->history = history_init();
+  check(state_->line && state_->history, "libedit could not be set up");
+  HistEvent event;
+  history(state_->history, &event, H_SETSIZE, 1000);
+  el_set(state_->line, EL_CLIENTDATA, state_.get());
+  el_set(
+      state_->line, EL_PROMPT, +[](EditLine* line) {
+        State* state = nullptr;
+        el_get(line, EL_CLIENTDATA, &state);
+        return const_cast<char*>(state->prompt);  // libedit's signature; it does not write
+      });
+  el_set(state_->line, EL_EDITOR, "emacs");
+  el_set(state_->line, EL_HIST, history, state_->history);
+}
+
+LineEditor::~LineEditor() = default;
+
+std::optional<std::string> LineEditor::read(const char* prompt) {
+  state_->prompt = prompt;
+  // At the prompt Ctrl-C interrupts the read; everywhere else it stays blocked.
+  struct sigaction interrupt = {};
+  struct sigaction before = {};
+  interrupt.sa_handler = [](int) {};
+  ::sigaction(SIGINT, &interrupt, &before);
+  const sigset_t set = interrupt_set();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  int length = 0;
+  errno = 0;
+  const char* text = el_gets(state_->line, &length);
+  const bool interrupted = errno == EINTR;
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::sigaction(SIGINT, &before, nullptr);
+  if (text == nullptr || length <= 0) {
+    std::fputc('\n', stdout);
+    if (interrupted) return std::string();
+    return std::nullopt;
+  }
+  std::string line(text, static_cast<std::size_t>(length));
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+  HistEvent event;
+  if (!line.empty()) history(state_->history, &event, H_ENTER, line.c_str());
+  return line;
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,52 @@
+// A conversation at the terminal.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace millrace::cli {
+
+// Keeps Ctrl-C from ending the process: it stops the answer instead. Call before threads start.
+void block_interrupts();
+
+struct ChatSettings {
+  std::string system;
+  Json tools;        // null: none
+  bool raw = false;  // prompts are continued as they are
+  Request request;   // its prompt is filled in for each turn
+};
+
+class ChatSession {
+ public:
+  ChatSession(Engine& engine, ChatSettings settings);
+
+  // One turn: asks, streams the answer to `show` and remembers both. Ctrl-C cancels the answer;
+  // what was said of it stays in the conversation.
+  Result<Completion> say(const std::string& message, TokenCallback show);
+  void reset();
+
+ private:
+  Result<std::vector<TokenId>> prompt_tokens(const std::string& message) const;
+
+  Engine* engine_;
+  ChatSettings settings_;
+  Json messages_;
+};
+
+// Reads lines with editing and history where the terminal allows.
+class LineEditor {
+ public:
+  LineEditor();
+  ~LineEditor();
+  // Nothing at the end of input. Ctrl-C gives an empty line.
+  std::optional<std::string> read(const char* prompt);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace millrace::cli

@@ -1,0 +1,31 @@
+// Flags that every command which loads a model shares.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace millrace::cli {
+
+struct ModelOptions {
+  std::string model;
+  std::string load_format = "auto";
+  std::uint64_t dummy_seed = 0;
+  std::string dummy_dtype;
+  int threads = 0;
+  std::int64_t context = 0;
+  std::string kv_dtype = "auto";
+  std::vector<std::string> kernels;  // "op=name"
+
+  // Adds MODEL and the flags to a command.
+  void add_to(CLI::App& app);
+  // Resolves a hub name to a local folder (downloading if need be) and checks the values.
+  Result<EngineOptions> resolve() const;
+};
+
+// A local path as it is; "ORG/NAME" through the hub's cache, downloading what is missing.
+Result<std::string> local_model(const std::string& model);
+
+}  // namespace millrace::cli
