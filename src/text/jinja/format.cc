@@ -89,9 +89,9 @@ class PercentFormat {
     if (peek() != '*') return number_at(format_, at_).value_or(0);
     ++at_;
     const Value value = operand();
-    if (!value.is_integral() || value.integer() < 0 ||
-        value.integer() > static_cast<Integer>(kMaxWidth))
-      raise("%: * needs a number from 0 on");
+    if (!value.is_integral() || value.integer() < 0) raise("%: * needs a number from 0 on");
+    if (value.integer() > static_cast<Integer>(kMaxWidth))
+      raise_too_large("a field width over {}", kMaxWidth);
     return static_cast<std::size_t>(value.integer());
   }
 
@@ -177,6 +177,8 @@ class PercentFormat {
     }
     const bool wants_integer = type == 'd' || type == 'i' || type == 'u';
     spec.type = wants_integer ? 'd' : type;
+    if ((wants_integer || type == 'x' || type == 'X' || type == 'o') && spec.precision > 0)
+      spec.digits = static_cast<std::size_t>(spec.precision);
     if (wants_integer) {
       const Value whole =
           Value::integer(value.is_integral() ? value.integer() : to_integer(value.floating()));

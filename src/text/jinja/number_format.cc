@@ -127,6 +127,10 @@ void add_number(TextBuilder& out, const Value& number, const FormatSpec& spec) {
     default:
       raise("unknown format code '{}' for a number", spec.type);
   }
+  if (spec.digits > body.size()) {
+    out.heap().check_text(spec.digits);
+    body.insert(0, spec.digits - body.size(), '0');
+  }
   if (spec.grouping) body = grouped(std::move(body), spec.grouping, group);
   pad(out, sign, body, spec, '>');
 }

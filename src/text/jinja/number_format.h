@@ -18,6 +18,7 @@ struct FormatSpec {
   std::size_t width = 0;
   int precision = -1;  // -1: none
   char type = 0;
+  std::size_t digits = 0;  // of an integer at least, zeros in front: "%.3d"
 };
 
 // The number's digits with sign and prefix, padded. Raises for types that the value does not take.
