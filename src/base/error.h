@@ -8,6 +8,7 @@
 
 #include <string>
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace millrace {
@@ -48,9 +49,17 @@ inline tl::unexpected<Error> fail_in(std::string_view context, const Error& erro
   return tl::unexpected<Error>(Error{error.code, fmt::format("{}: {}", context, error.message)});
 }
 
+// The value of a result that has one; nothing for a Status. For MILLRACE_TRY.
+template <typename R>
+auto take_value(R&& result) {
+  if constexpr (!std::is_void_v<typename std::remove_cvref_t<R>::value_type>)
+    return std::forward<R>(result).value();
+}
+
 }  // namespace millrace
 
 // auto x = MILLRACE_TRY(may_fail());   the value, or return the error to the caller.
+// MILLRACE_TRY(may_fail());            the same for a Status.
 #define MILLRACE_TRY(expression) MILLRACE_TRY_AS_(expression, __COUNTER__)
 // One name a use, so that a TRY may stand inside another's expression.
 #define MILLRACE_TRY_AS_(expression, id) MILLRACE_TRY_NAMED_(expression, id)
@@ -59,5 +68,5 @@ inline tl::unexpected<Error> fail_in(std::string_view context, const Error& erro
     auto&& millrace_result_##id = (expression);                                          \
     if (!millrace_result_##id.has_value())                                               \
       return tl::unexpected<::millrace::Error>(std::move(millrace_result_##id).error()); \
-    std::move(millrace_result_##id).value();                                             \
+    ::millrace::take_value(std::move(millrace_result_##id));                             \
   })

@@ -11,7 +11,7 @@ std::string to_string(const Attention::Key& key) {
 
 std::span<const KernelSpec<Attention>> kernels_of(Attention) {
   static const std::vector<KernelSpec<Attention>> kAll =
-      join_kernels<Attention>({reference_attention_kernels()});
+      join_kernels<Attention>({reference_attention_kernels(), cpu_attention_kernels()});
   return kAll;
 }
 

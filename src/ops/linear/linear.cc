@@ -11,7 +11,7 @@ std::string to_string(const Linear::Key& key) {
 
 std::span<const KernelSpec<Linear>> kernels_of(Linear) {
   static const std::vector<KernelSpec<Linear>> kAll =
-      join_kernels<Linear>({reference_linear_kernels()});
+      join_kernels<Linear>({reference_linear_kernels(), cpu_linear_kernels()});
   return kAll;
 }
 

@@ -6,5 +6,6 @@
 namespace millrace {
 
 std::span<const KernelSpec<Linear>> reference_linear_kernels();
+std::span<const KernelSpec<Linear>> cpu_linear_kernels();
 
 }  // namespace millrace

@@ -11,7 +11,7 @@ std::string to_string(const MoeExperts::Key& key) {
 
 std::span<const KernelSpec<MoeExperts>> kernels_of(MoeExperts) {
   static const std::vector<KernelSpec<MoeExperts>> kAll =
-      join_kernels<MoeExperts>({reference_moe_experts_kernels()});
+      join_kernels<MoeExperts>({reference_moe_experts_kernels(), cpu_moe_experts_kernels()});
   return kAll;
 }
 

@@ -6,5 +6,6 @@
 namespace millrace {
 
 std::span<const KernelSpec<MoeExperts>> reference_moe_experts_kernels();
+std::span<const KernelSpec<MoeExperts>> cpu_moe_experts_kernels();
 
 }  // namespace millrace

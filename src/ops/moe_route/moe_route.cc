@@ -10,7 +10,7 @@ std::string to_string(const MoeRoute::Key& key) {
 
 std::span<const KernelSpec<MoeRoute>> kernels_of(MoeRoute) {
   static const std::vector<KernelSpec<MoeRoute>> kAll =
-      join_kernels<MoeRoute>({reference_moe_route_kernels()});
+      join_kernels<MoeRoute>({reference_moe_route_kernels(), cpu_moe_route_kernels()});
   return kAll;
 }
 

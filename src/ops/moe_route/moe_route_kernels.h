@@ -6,5 +6,6 @@
 namespace millrace {
 
 std::span<const KernelSpec<MoeRoute>> reference_moe_route_kernels();
+std::span<const KernelSpec<MoeRoute>> cpu_moe_route_kernels();
 
 }  // namespace millrace

@@ -10,7 +10,7 @@ std::string to_string(const RmsNorm::Key& key) {
 
 std::span<const KernelSpec<RmsNorm>> kernels_of(RmsNorm) {
   static const std::vector<KernelSpec<RmsNorm>> kAll =
-      join_kernels<RmsNorm>({reference_rms_norm_kernels()});
+      join_kernels<RmsNorm>({reference_rms_norm_kernels(), cpu_rms_norm_kernels()});
   return kAll;
 }
 

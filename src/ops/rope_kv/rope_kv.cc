@@ -11,7 +11,7 @@ std::string to_string(const RopeKv::Key& key) {
 
 std::span<const KernelSpec<RopeKv>> kernels_of(RopeKv) {
   static const std::vector<KernelSpec<RopeKv>> kAll =
-      join_kernels<RopeKv>({reference_rope_kv_kernels()});
+      join_kernels<RopeKv>({reference_rope_kv_kernels(), cpu_rope_kv_kernels()});
   return kAll;
 }
 

@@ -1,10 +1,21 @@
-// The lists that kernels_of(ShortConv) is put together from, one a source of kernels.
+// The lists that kernels_of(ShortConv) is put together from, and what their sources share.
 #pragma once
 
 #include "ops/short_conv/short_conv.h"
 
 namespace millrace {
 
+namespace baseline {
+void short_conv_channels(const ShortConvParams& p, std::int64_t first, std::int64_t last);
+}
+namespace avx2 {
+void short_conv_channels(const ShortConvParams& p, std::int64_t first, std::int64_t last);
+}
+namespace avx512 {
+void short_conv_channels(const ShortConvParams& p, std::int64_t first, std::int64_t last);
+}
+
 std::span<const KernelSpec<ShortConv>> reference_short_conv_kernels();
+std::span<const KernelSpec<ShortConv>> cpu_short_conv_kernels();
 
 }  // namespace millrace

@@ -1,0 +1,183 @@
+// Vectors of floats as wide as the instruction set this source is compiled for (see
+// millrace_isa_sources in cmake/MillraceBuild.cmake). Included by *_simd.cc only: everything is in
+// the namespace of the instruction set and inlined, so that no symbol is shared between sets.
+#pragma once
+
+#ifndef MILLRACE_ISA
+#error "simd.h belongs to sources that are compiled once per instruction set"
+#endif
+
+#include <cstdint>
+
+#if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
+#include <immintrin.h>
+#endif
+
+#include "tensor/quant_blocks.h"
+
+#define MILLRACE_INLINE static inline __attribute__((always_inline))
+
+namespace millrace::MILLRACE_ISA {
+
+#if defined(MILLRACE_ISA_avx512)
+constexpr int kLanes = 16;
+#elif defined(MILLRACE_ISA_avx2)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;  // SSE2 or NEON
+#endif
+
+using Floats __attribute__((vector_size(kLanes * 4))) = float;
+using Ints __attribute__((vector_size(kLanes * 4))) = std::int32_t;
+using Words __attribute__((vector_size(kLanes * 4))) = std::uint32_t;
+using Shorts __attribute__((vector_size(kLanes * 2))) = std::uint16_t;
+using Bytes __attribute__((vector_size(kLanes))) = std::uint8_t;
+using SignedBytes __attribute__((vector_size(kLanes))) = std::int8_t;
+
+template <typename Vector>
+MILLRACE_INLINE Vector load_as(const void* from) {
+  Vector vector;
+  __builtin_memcpy(&vector, from, sizeof(vector));  // need not be aligned
+  return vector;
+}
+MILLRACE_INLINE Floats load(const float* from) {
+  return load_as<Floats>(from);
+}
+MILLRACE_INLINE void store(float* to, Floats vector) {
+  __builtin_memcpy(to, &vector, sizeof(vector));
+}
+MILLRACE_INLINE Floats splat(float x) {
+  return x - Floats{};
+}
+
+// a * b + c, rounded once where the hardware can.
+MILLRACE_INLINE Floats fma(Floats a, Floats b, Floats c) {
+#if defined(MILLRACE_ISA_avx512)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(MILLRACE_ISA_avx2)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+MILLRACE_INLINE Floats as_floats(Words bits) {
+  return __builtin_bit_cast(Floats, bits);
+}
+MILLRACE_INLINE Words as_words(Floats values) {
+  return __builtin_bit_cast(Words, values);
+}
+
+// Integers of 8 and 16 bits to 32. The intrinsics stand here because GCC takes the generic form of
+// these conversions apart into scalars.
+MILLRACE_INLINE Ints widen(const std::uint8_t* from) {
+#if defined(MILLRACE_ISA_avx512)
+  return __builtin_bit_cast(Ints, _mm512_cvtepu8_epi32(load_as<__m128i>(from)));
+#elif defined(MILLRACE_ISA_avx2)
+  return __builtin_bit_cast(Ints, _mm256_cvtepu8_epi32(_mm_loadu_si64(from)));
+#else
+  return __builtin_convertvector(load_as<Bytes>(from), Ints);
+#endif
+}
+MILLRACE_INLINE Ints widen(const std::int8_t* from) {
+#if defined(MILLRACE_ISA_avx512)
+  return __builtin_bit_cast(Ints, _mm512_cvtepi8_epi32(load_as<__m128i>(from)));
+#elif defined(MILLRACE_ISA_avx2)
+  return __builtin_bit_cast(Ints, _mm256_cvtepi8_epi32(_mm_loadu_si64(from)));
+#else
+  return __builtin_convertvector(load_as<SignedBytes>(from), Ints);
+#endif
+}
+
+MILLRACE_INLINE Floats widen_bf16(const BF16* from) {
+#if defined(MILLRACE_ISA_avx512)
+  const auto words = __builtin_bit_cast(Words, _mm512_cvtepu16_epi32(load_as<__m256i>(from)));
+#elif defined(MILLRACE_ISA_avx2)
+  const auto words = __builtin_bit_cast(Words, _mm256_cvtepu16_epi32(load_as<__m128i>(from)));
+#else
+  const Words words = __builtin_convertvector(load_as<Shorts>(from), Words);
+#endif
+  return as_floats(words << 16);
+}
+
+// One half, as a block's scale is stored.
+MILLRACE_INLINE float scale_of(F16 half) {
+#if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
+  return _cvtsh_ss(half.bits);
+#else
+  return to_float(half);
+#endif
+}
+
+// Round to nearest even; NaN stays NaN.
+MILLRACE_INLINE void narrow_bf16(BF16* to, Floats values) {
+  const Words bits = as_words(values);
+  const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const Words quiet = (bits >> 16) | 0x40u;
+  const Words is_nan = __builtin_bit_cast(Words, values != values);
+  const Shorts halves = __builtin_convertvector((rounded & ~is_nan) | (quiet & is_nan), Shorts);
+  __builtin_memcpy(to, &halves, sizeof(halves));
+}
+
+MILLRACE_INLINE Floats widen_f16(const F16* from) {
+#if defined(MILLRACE_ISA_avx512)
+  return _mm512_cvtph_ps(load_as<__m256i>(from));
+#elif defined(MILLRACE_ISA_avx2)
+  return _mm256_cvtph_ps(load_as<__m128i>(from));
+#else
+  Floats values;
+  for (int i = 0; i < kLanes; ++i) values[i] = to_float(from[i]);
+  return values;
+#endif
+}
+
+MILLRACE_INLINE Floats maximum(Floats a, Floats b) {
+  const Ints keep = a > b;
+  return __builtin_bit_cast(
+      Floats, (__builtin_bit_cast(Ints, a) & keep) | (__builtin_bit_cast(Ints, b) & ~keep));
+}
+
+// Sums and maxima over the lanes, always by the same tree: halves folded onto each other.
+MILLRACE_INLINE float sum(Floats v) {
+  float lanes[kLanes];
+  __builtin_memcpy(lanes, &v, sizeof(v));
+#if defined(MILLRACE_ISA_avx512)
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#elif defined(MILLRACE_ISA_avx2)
+  const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+#else
+  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+#endif
+#if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
+  const __m128 pair = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
+  return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+#endif
+}
+
+// e^x for x <= about 88, relative error under 2e-7; below -87 it is 0. Cephes' polynomial after
+// reduction to [-ln2/2, ln2/2].
+MILLRACE_INLINE Floats exponential(Floats x) {
+  const Floats low = splat(-87.3f);
+  const Ints vanishes = x < low;
+  const Floats bounded = maximum(-maximum(-x, splat(-88.7f)), low);
+  // NaN compares false everywhere: let it through at the end.
+  const Floats shifted = fma(bounded, splat(1.44269504088896341f), splat(12582912.f));
+  const Floats n = shifted - splat(12582912.f);  // nearest integer
+  Floats r = fma(n, splat(-0.693359375f), bounded);
+  r = fma(n, splat(2.12194440e-4f), r);
+  Floats p = splat(1.9875691500e-4f);
+  p = fma(p, r, splat(1.3981999507e-3f));
+  p = fma(p, r, splat(8.3334519073e-3f));
+  p = fma(p, r, splat(4.1665795894e-2f));
+  p = fma(p, r, splat(1.6666665459e-1f));
+  p = fma(p, r, splat(5.0000001201e-1f));
+  p = fma(p, r * r, r + 1.0f);
+  const Ints exponent = __builtin_convertvector(n, Ints) + 127;
+  const Floats scale = __builtin_bit_cast(Floats, exponent << 23);
+  const Ints kept = __builtin_bit_cast(Ints, p * scale) & ~vanishes;
+  const Ints nan = x != x;
+  return __builtin_bit_cast(Floats, (kept & ~nan) | (__builtin_bit_cast(Ints, x) & nan));
+}
+
+}  // namespace millrace::MILLRACE_ISA

@@ -1,0 +1,1 @@
+"""The small world of the nano model: seeded generators of conversations, one module per skill."""
