@@ -29,8 +29,9 @@ Result<std::uint64_t> required_size(const Json& object) {
 Result<std::optional<RemoteFile>> parse_entry(const Json& entry) {
   if (!entry.is_object())
     return fail(ErrorCode::Corrupt, "found {}, expected an object", json_type_name(entry));
-  const std::string type = MILLRACE_TRY(required_string(entry, "type"));
-  if (type != "file") return std::nullopt;
+  const auto type = required_string(entry, "type");
+  if (!type) return tl::unexpected(type.error());
+  if (*type != "file") return std::nullopt;
   RemoteFile file;
   file.path = MILLRACE_TRY(required_string(entry, "path"));
   if (const Status done = check_file_path(file.path); !done) return tl::unexpected(done.error());

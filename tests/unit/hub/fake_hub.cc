@@ -75,6 +75,7 @@ FakeHub::FakeHub() {
 
 void FakeHub::add(const std::string& path, std::string content, bool lfs) {
   const std::string etag = lfs ? sha256(content) : git_blob(content);
+  const std::lock_guard lock(mutex_);
   files_[path] = {std::move(content), etag, lfs};
 }
 
@@ -102,7 +103,23 @@ void FakeHub::clear_faults() {
 }
 
 void FakeHub::use_storage_host() {
+  const std::lock_guard lock(mutex_);
   storage_ = std::make_unique<HttpServer>([this](const Request& r) { return handle_storage(r); });
+}
+
+void FakeHub::expire_storage_once() {
+  const std::lock_guard lock(mutex_);
+  expire_storage_ = true;
+}
+
+void FakeHub::remove_tree_api() {
+  const std::lock_guard lock(mutex_);
+  tree_api_ = false;
+}
+
+void FakeHub::set_tree(std::string json) {
+  const std::lock_guard lock(mutex_);
+  tree_override_ = std::move(json);
 }
 
 HubOptions FakeHub::options(const fs::path& cache) const {

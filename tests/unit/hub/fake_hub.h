@@ -37,9 +37,9 @@ class FakeHub {
   // Sends LFS content from a second server, as signed addresses of another origin.
   void use_storage_host();
   // The storage host refuses its second request, as if the signature had expired.
-  void expire_storage_once() { expire_storage_ = true; }
-  void remove_tree_api() { tree_api_ = false; }
-  void set_tree(std::string json) { tree_override_ = std::move(json); }
+  void expire_storage_once();
+  void remove_tree_api();
+  void set_tree(std::string json);
 
   HttpServer& server() { return *server_; }
   HttpServer& storage() { return *storage_; }

@@ -40,6 +40,7 @@ TEST(Child, Pulls) {
   HubOptions options;
   options.endpoint = endpoint;
   options.cache = cache;
+  options.stall_timeout = std::chrono::milliseconds(5000);
   const auto pulled =
       pull(*parse_model_ref(kRepo), options, {.connections = 2, .piece_bytes = 1'000'000});
   EXPECT_TRUE(pulled.has_value()) << pulled.error().message;
