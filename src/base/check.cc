@@ -5,10 +5,9 @@
 
 namespace millrace {
 
-void check_failed(std::string_view what, const std::source_location& where) {
+void check_failed(std::string_view what, const SourceLocation& where) {
   std::fprintf(stderr, "millrace: broken invariant: %.*s (%s:%u in %s)\n",
-               static_cast<int>(what.size()), what.data(), where.file_name(), where.line(),
-               where.function_name());
+               static_cast<int>(what.size()), what.data(), where.file, where.line, where.function);
   std::abort();
 }
 

@@ -275,7 +275,7 @@ void EngineImpl::step() {
   const auto running_of = [&](RequestId id) -> Running& {
     for (const auto& running : running_)
       if (running->id == id) return *running;
-    check_failed("a plan names a request that does not run", std::source_location::current());
+    check_failed("a plan names a request that does not run");
   };
   for (const PlanSpan& span : plan) {
     Running& running = running_of(span.id);

@@ -7,9 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "text/token.h"
+
 namespace millrace {
 
-using TokenId = std::int32_t;
 
 // Applied in this order, each skipped at its default: logit bias; repetition, presence and
 // frequency penalties; temperature (0: greedy, nothing below applies); min-p; top-k; top-p.

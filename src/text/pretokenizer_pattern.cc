@@ -11,8 +11,10 @@ constexpr std::string_view kCategories[] = {
     "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd", "Nl",
     "No", "P",  "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk",
     "So", "Z",  "Zs", "Zl", "Zp", "C",  "Cc", "Cf", "Cs", "Co", "Cn"};
-// Oniguruma's \w.
+// Oniguruma's \w in a character class. Outside of one it goes by another table up to U+00FF, which
+// has the superscript digits and the fractions besides.
 constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view kLoneWordExtra = R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -137,10 +139,11 @@ class Translator {
       case 'D':
         return replace(R"(\P{Nd})");
       case 'w':
-        return replace(in_class ? std::string(kWord) : fmt::format("[{}]", kWord));
+        return replace(in_class ? std::string(kWord)
+                                : fmt::format("[{}{}]", kWord, kLoneWordExtra));
       case 'W':
         if (in_class) return refuse("\\W inside a character class");
-        return replace(fmt::format("[^{}]", kWord));
+        return replace(fmt::format("[^{}{}]", kWord, kLoneWordExtra));
       case 'p':
       case 'P':
         return property();

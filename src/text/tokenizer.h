@@ -28,13 +28,13 @@ struct DecodeOptions {
 
 // A vocabulary as GGUF files hold it, in plain data; fields are named after "tokenizer.ggml.*".
 struct GgufTokenizer {
-  std::string model;                      // "gpt2"
-  std::string pre;                        // "lfm2", "llama-bpe", "gpt-2", ...
-  std::vector<std::string> tokens;        // by id
-  std::vector<std::int32_t> token_types;  // as long as tokens, or empty: all normal
-  std::vector<std::string> merges;        // "left right"
-  std::optional<std::int64_t> bos_id, eos_id, padding_id;
-  std::optional<bool> add_bos, add_eos;  // absent: what llama.cpp assumes for `pre`
+  std::string model = {};                      // "gpt2"
+  std::string pre = {};                        // "lfm2", "llama-bpe", "gpt-2", ...
+  std::vector<std::string> tokens = {};        // by id
+  std::vector<std::int32_t> token_types = {};  // as long as tokens, or empty: all normal
+  std::vector<std::string> merges = {};        // "left right"
+  std::optional<std::int64_t> bos_id = {}, eos_id = {}, padding_id = {};
+  std::optional<bool> add_bos = {}, add_eos = {};  // absent: what llama.cpp assumes for `pre`
 };
 
 struct TokenizerParts;

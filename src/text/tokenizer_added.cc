@@ -108,6 +108,8 @@ void AddedTokenMatcher::split(std::string_view valid, bool parse_special,
       if (end > spaces_end) spaces_end = after_spaces(valid, end);
       end = spaces_end;
     }
+    // Nothing is left of it: another token's rstrip has taken its white space.
+    if (begin >= end) continue;
     if (done < begin) part(valid.substr(done, begin - done), -1);
     part(valid.substr(begin, end - begin), token.id);
     // Not the larger of the two: a token of white space that another's rstrip has swallowed cuts

@@ -8,14 +8,12 @@ namespace {
 // One channel: the tail of a width that is no multiple of the lanes.
 struct Lane {
   using Value = float;
-  static constexpr int kWidth = 1;
   MILLRACE_INLINE float get(const float* from) { return *from; }
   MILLRACE_INLINE void put(float* to, float value) { *to = value; }
   MILLRACE_INLINE float multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 };
 struct Vector {
   using Value = Floats;
-  static constexpr int kWidth = kLanes;
   MILLRACE_INLINE Floats get(const float* from) { return load(from); }
   MILLRACE_INLINE void put(float* to, Floats value) { store(to, value); }
   MILLRACE_INLINE Floats multiply_add(Floats a, Floats b, Floats c) { return fma(a, b, c); }

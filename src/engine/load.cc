@@ -1,0 +1,212 @@
+#include "engine/load.h"
+
+#include <filesystem>
+
+#include "base/progress.h"
+#include "checkpoint/dummy.h"
+#include "checkpoint/gguf.h"
+#include "checkpoint/safetensors.h"
+#include "model/config_gguf.h"
+#include "model/tensor_names.h"
+
+namespace millrace {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool exists(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+Result<GenerationDefaults> read_generation(const fs::path& path, const ModelConfig& config) {
+  GenerationDefaults defaults;
+  if (!exists(path)) return defaults;
+  const std::string origin = path.string();
+  const Json json = MILLRACE_TRY(read_json_file(origin, 1u << 20));
+  const auto number = [&](const char* key) -> Result<std::optional<double>> {
+    auto value = json_number(json, key);
+    if (!value) return fail_in(origin, value.error());
+    return *value;
+  };
+  defaults.temperature = MILLRACE_TRY(number("temperature"));
+  defaults.top_p = MILLRACE_TRY(number("top_p"));
+  defaults.min_p = MILLRACE_TRY(number("min_p"));
+  defaults.repetition_penalty = MILLRACE_TRY(number("repetition_penalty"));
+  if (const auto top_k = json_int(json, "top_k", 0, 1 << 30); !top_k)
+    return fail_in(origin, top_k.error());
+  else if (*top_k)
+    defaults.top_k = static_cast<int>(**top_k);
+  // do_sample false means greedy, whatever else the file holds.
+  const auto samples = json_bool(json, "do_sample");
+  if (!samples) return fail_in(origin, samples.error());
+  if (*samples == false) defaults.temperature = 0;
+  if (const Json* eos = json_find(json, "eos_token_id")) {
+    const Json list = eos->is_array() ? *eos : Json::array({*eos});
+    for (const Json& token : list) {
+      if (!token.is_number_integer() || token < 0 || token >= config.vocab)
+        return fail(ErrorCode::Corrupt, "{}: eos_token_id: found {}, expected a token from 0 to {}",
+                    origin, token.dump(-1, ' ', false, Json::error_handler_t::replace),
+                    config.vocab - 1);
+      defaults.eos.push_back(token.get<TokenId>());
+    }
+  }
+  return defaults;
+}
+
+// Every token that ends a turn, whatever the files forget: generation_config.json's, config.json's,
+// and the two that all LFM2 vocabularies share by name.
+void complete_eos(LoadedModel& model) {
+  const auto add = [&](std::optional<TokenId> token) {
+    auto& eos = model.generation.eos;
+    if (token && *token < model.config.vocab && std::find(eos.begin(), eos.end(), *token) == eos.end())
+      eos.push_back(*token);
+  };
+  add(model.config.eos);
+  if (!model.tokenizer) return;
+  add(model.tokenizer->id_of("<|im_end|>"));
+  add(model.tokenizer->id_of("<|endoftext|>"));
+}
+
+Status load_text(LoadedModel& model, const fs::path& folder) {
+  if (exists(folder / "tokenizer.json"))
+    model.tokenizer = MILLRACE_TRY(Tokenizer::from_folder(folder.string()));
+  if (exists(folder / "chat_template.jinja") || exists(folder / "tokenizer_config.json")) {
+    auto found = MILLRACE_TRY(ChatTemplate::from_folder(folder.string()));
+    if (found) model.chat_template = std::move(*found);
+  }
+  return {};
+}
+
+Status load_gguf_text(LoadedModel& model, const GgufFile& gguf) {
+  const auto tokenizer = MILLRACE_TRY(gguf_tokenizer(gguf));
+  if (tokenizer) model.tokenizer = MILLRACE_TRY(Tokenizer::from_gguf(*tokenizer, gguf.origin()));
+  if (const auto source = MILLRACE_TRY(gguf.find_string("tokenizer.chat_template"))) {
+    SpecialTokens special;
+    if (model.tokenizer) {
+      const auto text_of = [&](std::optional<TokenId> token) {
+        return token ? std::string(model.tokenizer->token_text(*token)) : std::string();
+      };
+      special.bos = text_of(model.tokenizer->bos());
+      special.eos = text_of(model.tokenizer->eos());
+      special.pad = text_of(model.tokenizer->pad());
+    }
+    model.chat_template =
+        MILLRACE_TRY(ChatTemplate::parse(std::string(*source), gguf.origin(), special));
+  }
+  return {};
+}
+
+std::vector<DummyTensor> dummy_tensors(const ModelConfig& config, const LoadOptions& options) {
+  const DType matrix = options.dummy_dtype.value_or(config.dtype);
+  std::vector<DummyTensor> tensors;
+  for (TensorSpec& spec : tensor_specs(config)) {
+    DummyTensor tensor = {"model." + spec.name, spec.shape, config.dtype, 0, 0};
+    switch (spec.role) {
+      case TensorRole::Norm:
+        tensor.mean = 1;
+        tensor.deviation = 0.05;
+        break;
+      case TensorRole::ConvKernel: tensor.deviation = 0.5; break;
+      case TensorRole::Bias: tensor.deviation = 0.02; break;
+      case TensorRole::ExpertBias:
+        tensor.dtype = DType::F32;
+        tensor.deviation = 0.02;
+        break;
+      // 1/sqrt(in) keeps activations at their size from layer to layer.
+      case TensorRole::Router:
+        tensor.deviation = 1.0 / std::sqrt(static_cast<double>(spec.shape.columns()));
+        break;
+      case TensorRole::Embedding:
+      case TensorRole::Head:
+      case TensorRole::Matrix:
+        tensor.deviation = 1.0 / std::sqrt(static_cast<double>(spec.shape.columns()));
+        if (spec.shape.columns() % layout_of(matrix).block_size == 0) tensor.dtype = matrix;
+        break;
+    }
+    if (spec.role == TensorRole::Head) tensor.name = spec.name;
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+// Everything but the weights of a folder or file; `gguf` is set when the path is one.
+Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOptions& options,
+                                         std::shared_ptr<const GgufFile>& gguf) {
+  LoadedModel model;
+  model.path = path;
+  const fs::path given(path);
+  if (!exists(given)) return fail(ErrorCode::NotFound, "{}: no such file or folder", path);
+  std::error_code ignored;
+  const bool is_folder = fs::is_directory(given, ignored);
+  if (!is_folder && given.extension() == ".gguf") {
+    gguf = MILLRACE_TRY(GgufFile::open(path));
+    model.config = MILLRACE_TRY(config_from_gguf(*gguf));
+    MILLRACE_TRY(load_gguf_text(model, *gguf));
+    complete_eos(model);
+    return model;
+  }
+  if (!is_folder && (given.extension() != ".json" || options.format != LoadFormat::Dummy))
+    return fail(ErrorCode::InvalidArgument,
+                "{}: found a {} file, expected a folder, a .gguf file, or with --load-format dummy "
+                "a config.json",
+                path, given.has_extension() ? given.extension().string() : "plain");
+  const fs::path folder = is_folder ? given : given.parent_path();
+  const fs::path config_path = is_folder ? given / "config.json" : given;
+  if (!exists(config_path))
+    return fail(ErrorCode::NotFound, "{}: no config.json in this folder", path);
+  const Json json = MILLRACE_TRY(read_json_file(config_path.string(), 16u << 20));
+  model.config = MILLRACE_TRY(parse_model_config(json, config_path.string()));
+  // A lone config.json may lie among others'; only a folder's text files are surely its own.
+  if (is_folder) {
+    MILLRACE_TRY(load_text(model, folder));
+    model.generation =
+        MILLRACE_TRY(read_generation(folder / "generation_config.json", model.config));
+  }
+  complete_eos(model);
+  return model;
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options) {
+  std::shared_ptr<const GgufFile> gguf;
+  LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));
+  if (options.format == LoadFormat::Dummy) {
+    model.checkpoint = make_dummy_checkpoint(path + " (dummy weights)",
+                                             dummy_tensors(model.config, options),
+                                             options.dummy_seed);
+    model.config.dtype = options.dummy_dtype.value_or(model.config.dtype);
+  } else if (gguf) {
+    model.checkpoint = std::move(gguf);
+  } else {
+    model.checkpoint = MILLRACE_TRY(open_safetensors_folder(path));
+  }
+  return model;
+}
+
+Result<LoadedModel> describe_model(const std::string& path, const LoadOptions& options) {
+  std::shared_ptr<const GgufFile> gguf;
+  LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));
+  if (options.format == LoadFormat::Dummy) return model;
+  if (gguf)
+    model.checkpoint = std::move(gguf);
+  else if (has_safetensors(path))
+    model.checkpoint = MILLRACE_TRY(open_safetensors_folder(path));
+  return model;
+}
+
+Result<std::int64_t> text_weight_bytes(const LoadedModel& model, const LoadOptions& options) {
+  std::int64_t bytes = 0;
+  if (!model.checkpoint) {
+    for (const DummyTensor& tensor : dummy_tensors(model.config, options))
+      bytes += bytes_of(tensor.dtype, tensor.shape.elements());
+    return bytes;
+  }
+  const TensorResolver resolver = MILLRACE_TRY(TensorResolver::make(*model.checkpoint));
+  for (const TensorSpec& spec : tensor_specs(model.config))
+    bytes += MILLRACE_TRY(resolver.find(spec)).bytes();
+  return bytes;
+}
+
+}  // namespace millrace

@@ -1,0 +1,66 @@
+#include <gtest/gtest.h>
+
+#include "ops/kernel_registry.h"
+#include "ops/linear/linear.h"
+
+namespace millrace {
+namespace {
+
+DeviceTraits traits_with(bool avx2, bool avx512) {
+  DeviceTraits traits;
+  traits.cpu.avx2 = avx2;
+  traits.cpu.avx512 = avx512;
+  return traits;
+}
+
+const Linear::Key kKey = {DType::BF16, DType::F32, 64, 64};
+
+TEST(Registry, ChoosesByFeaturesAndSaysWhyOthersLost) {
+  EXPECT_EQ(choose_kernel<Linear>(kKey, traits_with(true, true), {})->spec->name, "cpu_avx512");
+  EXPECT_EQ(choose_kernel<Linear>(kKey, traits_with(true, false), {})->spec->name, "cpu_avx2");
+  const auto choice = choose_kernel<Linear>(kKey, traits_with(false, false), {});
+  ASSERT_TRUE(choice.has_value());
+  EXPECT_EQ(choice->spec->name, "cpu");
+  EXPECT_EQ(choice->verdicts.size(), kernels_of(Linear{}).size());
+  EXPECT_EQ(choice->verdicts.front().reason, "");
+  for (const KernelVerdict& verdict : choice->verdicts) {
+    if (verdict.kernel == "cpu_avx2") {
+      EXPECT_EQ(verdict.reason, "the processor has no AVX2 with FMA and F16C");
+    }
+    if (verdict.kernel == "reference") {
+      EXPECT_EQ(verdict.reason, "cpu has a higher priority");
+    }
+  }
+}
+
+TEST(Registry, ForcesByName) {
+  const auto forced =
+      choose_kernel<Linear>(kKey, traits_with(true, true), {{"linear", "reference"}});
+  EXPECT_EQ(forced->spec->name, "reference");
+  const auto unknown = choose_kernel<Linear>(kKey, traits_with(true, true), {{"linear", "magic"}});
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().message, "--kernel linear=magic: no kernel of that name for cpu");
+  const auto impossible =
+      choose_kernel<Linear>(kKey, traits_with(true, false), {{"linear", "cpu_avx512"}});
+  ASSERT_FALSE(impossible.has_value());
+  EXPECT_NE(impossible.error().message.find("AVX-512"), std::string::npos);
+}
+
+TEST(Registry, OtherBackendsDoNotCompete) {
+  DeviceTraits gpu;
+  gpu.backend = Backend::Hip;
+  const auto choice = choose_kernel<Linear>(kKey, gpu, {});
+  if (choice.has_value()) {
+    EXPECT_EQ(choice->spec->backend, Backend::Hip);
+  }
+}
+
+TEST(Registry, DuplicateNamesAbort) {
+  static constexpr KernelSpec<Linear> kTwice[] = {
+      {"same", Backend::Cpu, Priority::Portable, nullptr, nullptr},
+      {"same", Backend::Cpu, Priority::Portable, nullptr, nullptr}};
+  EXPECT_DEATH(join_kernels<Linear>({std::span<const KernelSpec<Linear>>(kTwice)}), "same name");
+}
+
+}  // namespace
+}  // namespace millrace
