@@ -101,24 +101,6 @@ MILLRACE_INLINE Floats widen_bf16(const BF16* from) {
   return as_floats(words << 16);
 }
 
-// What one cache element is, and vectors of it.
-template <DType>
-struct CacheElement;
-template <>
-struct CacheElement<DType::F32> {
-  using Type = float;
-};
-template <>
-struct CacheElement<DType::BF16> {
-  using Type = BF16;
-};
-MILLRACE_INLINE Floats widen_any(const float* from) {
-  return load(from);
-}
-MILLRACE_INLINE Floats widen_any(const BF16* from) {
-  return widen_bf16(from);
-}
-
 // One half, as a block's scale is stored.
 MILLRACE_INLINE float scale_of(F16 half) {
 #if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
@@ -148,6 +130,27 @@ MILLRACE_INLINE Floats widen_f16(const F16* from) {
   for (int i = 0; i < kLanes; ++i) values[i] = to_float(from[i]);
   return values;
 #endif
+}
+
+// What one cache element is, and vectors of it.
+template <DType>
+struct CacheElement;
+template <>
+struct CacheElement<DType::F32> {
+  using Type = float;
+};
+template <>
+struct CacheElement<DType::BF16> {
+  using Type = BF16;
+};
+MILLRACE_INLINE Floats widen_any(const float* from) {
+  return load(from);
+}
+MILLRACE_INLINE Floats widen_any(const BF16* from) {
+  return widen_bf16(from);
+}
+MILLRACE_INLINE Floats widen_any(const F16* from) {
+  return widen_f16(from);
 }
 
 MILLRACE_INLINE Floats maximum(Floats a, Floats b) {
