@@ -110,6 +110,22 @@ MILLRACE_INLINE float scale_of(F16 half) {
 #endif
 }
 
+// Several at once. They are left in memory, where splat() costs no shuffle.
+template <int kCount>
+MILLRACE_INLINE void scales_of(const F16* halves, float* out) {
+#if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
+  if constexpr (kCount == 4) {
+    const std::uint64_t packed =
+        std::uint64_t{halves[0].bits} | std::uint64_t{halves[1].bits} << 16 |
+        std::uint64_t{halves[2].bits} << 32 | std::uint64_t{halves[3].bits} << 48;
+    _mm_storeu_ps(out, _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<long long>(packed))));
+    asm volatile("" ::: "memory");  // or the compiler shuffles them out of the register after all
+    return;
+  }
+#endif
+  for (int i = 0; i < kCount; ++i) out[i] = scale_of(halves[i]);
+}
+
 // Round to nearest even; NaN stays NaN.
 MILLRACE_INLINE void narrow_bf16(BF16* to, Floats values) {
   const Words bits = as_words(values);

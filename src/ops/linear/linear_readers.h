@@ -1,8 +1,8 @@
 // How stored weights become floats in registers, equal to decode_row()'s bit for bit. Included by
 // sources that are compiled once per instruction set.
 //
-// A Reader hands out pieces of 32 weights. What several pieces of one stored block share (the
-// scales of a K-quant) is worked out once, into Reader::Block.
+// A Reader opens one stored block in each of kColumns rows and hands out pieces of 32 weights of
+// them; what a block's pieces share (its scales) is worked out once, when it is opened.
 #pragma once
 
 #include "ops/simd.h"
@@ -12,7 +12,7 @@ namespace millrace::MILLRACE_ISA {
 constexpr int kPiece = 32;
 constexpr int kVectors = kPiece / kLanes;
 
-template <DType>
+template <DType, int kColumns>
 struct Reader;
 
 // 32 bytes between the byte-wise part of a decoding and the widening.
@@ -70,82 +70,91 @@ MILLRACE_INLINE Floats level(Levels table, Ints q) {
 #endif
 
 // Plain types: a block is a piece.
-template <typename Element>
+template <typename Element, int kColumns>
 struct PlainReader {
   static constexpr int kPieces = 1;
   static constexpr int kBytes = kPiece * sizeof(Element);
-  struct Block {
-    const Element* from;
-  };
-  MILLRACE_INLINE void open(const char* block, Block& state) {
-    state.from = reinterpret_cast<const Element*>(block);
+  const Element* from[kColumns];
+
+  MILLRACE_INLINE void open(PlainReader& r, int c, const char* block) {
+    r.from[c] = reinterpret_cast<const Element*>(block);
   }
-  MILLRACE_INLINE void piece(const Block& state, int, Floats* out) {
-    for (int v = 0; v < kVectors; ++v) out[v] = widen_any(state.from + v * kLanes);
+  MILLRACE_INLINE void opened(PlainReader&) {}
+  MILLRACE_INLINE void piece(const PlainReader& r, int c, int, Floats* out) {
+    for (int v = 0; v < kVectors; ++v) out[v] = widen_any(r.from[c] + v * kLanes);
   }
 };
-template <>
-struct Reader<DType::F32> : PlainReader<float> {};
-template <>
-struct Reader<DType::F16> : PlainReader<F16> {};
-template <>
-struct Reader<DType::BF16> : PlainReader<BF16> {};
+template <int kColumns>
+struct Reader<DType::F32, kColumns> : PlainReader<float, kColumns> {};
+template <int kColumns>
+struct Reader<DType::F16, kColumns> : PlainReader<F16, kColumns> {};
+template <int kColumns>
+struct Reader<DType::BF16, kColumns> : PlainReader<BF16, kColumns> {};
 
-template <typename Stored>
-struct SmallBlockReader {
+// Blocks of 32 with a scale each, some with a minimum.
+template <typename Stored, int kColumns>
+struct SmallReader {
   static constexpr int kPieces = 1;
   static constexpr int kBytes = sizeof(Stored);
-  struct Block {
-    const Stored* from;
-  };
-  MILLRACE_INLINE void open(const char* block, Block& state) {
-    state.from = reinterpret_cast<const Stored*>(block);
+  const Stored* from[kColumns];
+  alignas(16) float d[kColumns];
+  alignas(16) float m[kColumns];
+
+  MILLRACE_INLINE void open(SmallReader& r, int c, const char* block) {
+    r.from[c] = reinterpret_cast<const Stored*>(block);
+  }
+  MILLRACE_INLINE void opened(SmallReader& r) {
+    F16 halves[kColumns];
+    for (int c = 0; c < kColumns; ++c) halves[c] = r.from[c]->d;
+    scales_of<kColumns>(halves, r.d);
+    if constexpr (requires(Stored block) { block.m; }) {
+      for (int c = 0; c < kColumns; ++c) halves[c] = r.from[c]->m;
+      scales_of<kColumns>(halves, r.m);
+    }
   }
 };
 
-template <>
-struct Reader<DType::Q8_0> : SmallBlockReader<BlockQ8_0> {
-  MILLRACE_INLINE void piece(const Block& state, int, Floats* out) {
-    const Floats d = splat(scale_of(state.from->d));
-    for (int v = 0; v < kVectors; ++v) out[v] = to_floats(widen(state.from->q + v * kLanes)) * d;
+template <int kColumns>
+struct Reader<DType::Q8_0, kColumns> : SmallReader<BlockQ8_0, kColumns> {
+  MILLRACE_INLINE void piece(const Reader& r, int c, int, Floats* out) {
+    const Floats d = splat(r.d[c]);
+    for (int v = 0; v < kVectors; ++v) out[v] = to_floats(widen(r.from[c]->q + v * kLanes)) * d;
   }
 };
-template <>
-struct Reader<DType::Q4_0> : SmallBlockReader<BlockQ4_0> {
-  MILLRACE_INLINE void piece(const Block& state, int, Floats* out) {
-    const Levels table = levels(-8, scale_of(state.from->d));
+template <int kColumns>
+struct Reader<DType::Q4_0, kColumns> : SmallReader<BlockQ4_0, kColumns> {
+  MILLRACE_INLINE void piece(const Reader& r, int c, int, Floats* out) {
+    const Levels table = levels(-8, r.d[c]);
     Ints q[kVectors];
-    nibbles(state.from->q, q);
+    nibbles(r.from[c]->q, q);
     for (int v = 0; v < kVectors; ++v) out[v] = level(table, q[v]);
   }
 };
-template <>
-struct Reader<DType::Q4_1> : SmallBlockReader<BlockQ4_1> {
-  MILLRACE_INLINE void piece(const Block& state, int, Floats* out) {
-    const Levels table = levels(0, scale_of(state.from->d));
-    const float m = scale_of(state.from->m);
+template <int kColumns>
+struct Reader<DType::Q4_1, kColumns> : SmallReader<BlockQ4_1, kColumns> {
+  MILLRACE_INLINE void piece(const Reader& r, int c, int, Floats* out) {
+    const Levels table = levels(0, r.d[c]);
     Ints q[kVectors];
-    nibbles(state.from->q, q);
-    for (int v = 0; v < kVectors; ++v) out[v] = level(table, q[v]) + m;
+    nibbles(r.from[c]->q, q);
+    for (int v = 0; v < kVectors; ++v) out[v] = level(table, q[v]) + r.m[c];
   }
 };
-template <>
-struct Reader<DType::Q5_0> : SmallBlockReader<BlockQ5_0> {
-  MILLRACE_INLINE void piece(const Block& state, int, Floats* out) {
-    const Floats d = splat(scale_of(state.from->d));
+template <int kColumns>
+struct Reader<DType::Q5_0, kColumns> : SmallReader<BlockQ5_0, kColumns> {
+  MILLRACE_INLINE void piece(const Reader& r, int c, int, Floats* out) {
+    const Floats d = splat(r.d[c]);
     Ints q[kVectors];
-    five_bits(state.from->q, state.from->high, q);
+    five_bits(r.from[c]->q, r.from[c]->high, q);
     for (int v = 0; v < kVectors; ++v) out[v] = to_floats(q[v] - 16) * d;
   }
 };
-template <>
-struct Reader<DType::Q5_1> : SmallBlockReader<BlockQ5_1> {
-  MILLRACE_INLINE void piece(const Block& state, int, Floats* out) {
-    const Floats d = splat(scale_of(state.from->d));
-    const float m = scale_of(state.from->m);
+template <int kColumns>
+struct Reader<DType::Q5_1, kColumns> : SmallReader<BlockQ5_1, kColumns> {
+  MILLRACE_INLINE void piece(const Reader& r, int c, int, Floats* out) {
+    const Floats d = splat(r.d[c]);
     Ints q[kVectors];
-    five_bits(state.from->q, state.from->high, q);
-    for (int v = 0; v < kVectors; ++v) out[v] = to_floats(q[v]) * d + m;
+    five_bits(r.from[c]->q, r.from[c]->high, q);
+    for (int v = 0; v < kVectors; ++v) out[v] = to_floats(q[v]) * d + r.m[c];
   }
 };
 
@@ -166,23 +175,22 @@ MILLRACE_INLINE void group_factors(F16 d, F16 dmin, const std::uint8_t* scales, 
           to_floats(widen(bytes + v)) * select(lane_numbers() + v < 8, of_scales, of_mins));
 }
 
-template <>
-struct Reader<DType::Q4_K> {
+template <int kColumns>
+struct Reader<DType::Q4_K, kColumns> {
   static constexpr int kPieces = 8;
   static constexpr int kBytes = sizeof(BlockQ4_K);
-  struct Block {
-    const std::uint8_t* q;
-    alignas(64) float factors[16];
-  };
-  MILLRACE_INLINE void open(const char* block, Block& state) {
-    const auto* from = reinterpret_cast<const BlockQ4_K*>(block);
-    state.q = from->q;
-    group_factors(from->d, from->dmin, from->scales, state.factors);
+  const BlockQ4_K* from[kColumns];
+  alignas(64) float factors[kColumns][16];
+
+  MILLRACE_INLINE void open(Reader& r, int c, const char* block) {
+    r.from[c] = reinterpret_cast<const BlockQ4_K*>(block);
+    group_factors(r.from[c]->d, r.from[c]->dmin, r.from[c]->scales, r.factors[c]);
   }
-  MILLRACE_INLINE void piece(const Block& state, int i, Floats* out) {
-    const Levels table = levels(0, state.factors[i]);
-    const Floats min = splat(state.factors[8 + i]);
-    const std::uint8_t* q = state.q + i / 2 * 32;
+  MILLRACE_INLINE void opened(Reader&) {}
+  MILLRACE_INLINE void piece(const Reader& r, int c, int i, Floats* out) {
+    const Levels table = levels(0, r.factors[c][i]);
+    const Floats min = splat(r.factors[c][8 + i]);
+    const std::uint8_t* q = r.from[c]->q + i / 2 * 32;
     for (int v = 0; v < kVectors; ++v) {
       const Ints bytes = widen(q + v * kLanes);
       out[v] = level(table, i % 2 == 1 ? bytes >> 4 : kLanes == 16 ? bytes : bytes & 15) - min;
@@ -190,59 +198,58 @@ struct Reader<DType::Q4_K> {
   }
 };
 
-template <>
-struct Reader<DType::Q5_K> {
+template <int kColumns>
+struct Reader<DType::Q5_K, kColumns> {
   static constexpr int kPieces = 8;
   static constexpr int kBytes = sizeof(BlockQ5_K);
-  struct Block {
-    const std::uint8_t* q;
-    Staged high;
-    alignas(64) float factors[16];
-  };
-  MILLRACE_INLINE void open(const char* block, Block& state) {
-    const auto* from = reinterpret_cast<const BlockQ5_K*>(block);
-    state.q = from->q;
-    stage(from->high, state.high);
-    group_factors(from->d, from->dmin, from->scales, state.factors);
+  const BlockQ5_K* from[kColumns];
+  alignas(64) float factors[kColumns][16];
+
+  MILLRACE_INLINE void open(Reader& r, int c, const char* block) {
+    r.from[c] = reinterpret_cast<const BlockQ5_K*>(block);
+    group_factors(r.from[c]->d, r.from[c]->dmin, r.from[c]->scales, r.factors[c]);
   }
-  MILLRACE_INLINE void piece(const Block& state, int i, Floats* out) {
+  MILLRACE_INLINE void opened(Reader&) {}
+  MILLRACE_INLINE void piece(const Reader& r, int c, int i, Floats* out) {
     Staged q;
-    stage(state.q + i / 2 * 32, q);
+    Staged high;
+    stage(r.from[c]->q + i / 2 * 32, q);
+    stage(r.from[c]->high, high);
     const Staged low = i % 2 == 1 ? q >> 4 : q & 15;
-    const Staged whole = low | (((state.high >> i) & 1) << 4);
+    const Staged whole = low | (((high >> i) & 1) << 4);
     std::uint8_t bytes[kPiece];
     __builtin_memcpy(bytes, &whole, sizeof(bytes));
-    const Floats scale = splat(state.factors[i]);
-    const Floats min = splat(state.factors[8 + i]);
+    const Floats scale = splat(r.factors[c][i]);
+    const Floats min = splat(r.factors[c][8 + i]);
     for (int v = 0; v < kVectors; ++v) out[v] = to_floats(widen(bytes + v * kLanes)) * scale - min;
   }
 };
 
-template <>
-struct Reader<DType::Q6_K> {
+template <int kColumns>
+struct Reader<DType::Q6_K, kColumns> {
   static constexpr int kPieces = 8;
   static constexpr int kBytes = sizeof(BlockQ6_K);
-  struct Block {
-    const BlockQ6_K* from;
-    alignas(64) float factors[16];  // d * scale, one for 16 elements
-  };
-  MILLRACE_INLINE void open(const char* block, Block& state) {
-    state.from = reinterpret_cast<const BlockQ6_K*>(block);
-    const Floats d = splat(scale_of(state.from->d));
+  const BlockQ6_K* from[kColumns];
+  alignas(64) float factors[kColumns][16];  // d * scale, one for 16 elements
+
+  MILLRACE_INLINE void open(Reader& r, int c, const char* block) {
+    r.from[c] = reinterpret_cast<const BlockQ6_K*>(block);
+    const Floats d = splat(scale_of(r.from[c]->d));
     for (int v = 0; v < 16; v += kLanes)
-      store(state.factors + v, to_floats(widen(state.from->scales + v)) * d);
+      store(r.factors[c] + v, to_floats(widen(r.from[c]->scales + v)) * d);
   }
+  MILLRACE_INLINE void opened(Reader&) {}
   // Quarter i % 4 of half i / 4.
-  MILLRACE_INLINE void piece(const Block& state, int i, Floats* out) {
+  MILLRACE_INLINE void piece(const Reader& r, int c, int i, Floats* out) {
     Staged low;
     Staged high;
-    stage(state.from->low + i / 4 * 64 + i % 2 * 32, low);
-    stage(state.from->high + i / 4 * 32, high);
+    stage(r.from[c]->low + i / 4 * 64 + i % 2 * 32, low);
+    stage(r.from[c]->high + i / 4 * 32, high);
     const Staged whole = (i % 4 >= 2 ? low >> 4 : low & 15) | (((high >> (i % 4 * 2)) & 3) << 4);
     std::uint8_t bytes[kPiece];
     __builtin_memcpy(bytes, &whole, sizeof(bytes));
     for (int v = 0; v < kVectors; ++v) {
-      const Floats scale = splat(state.factors[i * 2 + v * kLanes / 16]);
+      const Floats scale = splat(r.factors[c][i * 2 + v * kLanes / 16]);
       out[v] = to_floats(widen(bytes + v * kLanes) - 32) * scale;
     }
   }

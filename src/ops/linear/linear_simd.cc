@@ -39,12 +39,14 @@ MILLRACE_INLINE const float* input_row(const LinearBlock& b, std::int64_t t) {
 // types have such rows.
 template <DType kType>
 MILLRACE_INLINE void tail_piece(const char* row, std::int64_t k, std::int64_t left, Floats* out) {
-  constexpr std::int64_t kBytes = Reader<kType>::kBytes / kPiece;
-  char padded[Reader<kType>::kBytes] = {};
+  using Stored = Reader<kType, 1>;
+  constexpr std::int64_t kBytes = Stored::kBytes / kPiece;
+  char padded[Stored::kBytes] = {};
   __builtin_memcpy(padded, row + k * kBytes, static_cast<std::size_t>(left * kBytes));
-  typename Reader<kType>::Block block;
-  Reader<kType>::open(padded, block);
-  Reader<kType>::piece(block, 0, out);
+  Stored reader;
+  Stored::open(reader, 0, padded);
+  Stored::opened(reader);
+  Stored::piece(reader, 0, 0, out);
 }
 MILLRACE_INLINE void tail_input(const float* from, std::int64_t left, Floats* out) {
   float padded[kPiece] = {};
@@ -58,13 +60,13 @@ constexpr bool has_tail(DType type) {
 // Asks for the lines of a stored block: rows are too short for the hardware to guess the next.
 template <DType kType>
 MILLRACE_INLINE void fetch(const char* block) {
-  for (int i = 0; i < Reader<kType>::kBytes; i += 64) __builtin_prefetch(block + i);
+  for (int i = 0; i < Reader<kType, 1>::kBytes; i += 64) __builtin_prefetch(block + i);
 }
 
 // Few rows: weights go from memory through registers, each read once for all kRows rows.
 template <DType kType, int kColumns, int kRows>
 MILLRACE_INLINE void stream_tile(const LinearBlock& b, std::int64_t n0, std::int64_t t0) {
-  using Stored = Reader<kType>;
+  using Stored = Reader<kType, kColumns>;
   constexpr std::int64_t kBlock = Stored::kPieces * kPiece;
   const char* weight[kColumns];
   for (int c = 0; c < kColumns; ++c)
@@ -80,12 +82,13 @@ MILLRACE_INLINE void stream_tile(const LinearBlock& b, std::int64_t n0, std::int
     Floats lanes[kRows][kColumns] = {};
     std::int64_t k = chunk;
     for (; k + kBlock <= end; k += kBlock) {
-      typename Stored::Block block[kColumns];
+      Stored reader;
       for (int c = 0; c < kColumns; ++c) {
         const char* at = weight[c] + k / kBlock * Stored::kBytes;
         fetch<kType>(at + kColumns * b.row_bytes);  // the next tile's
-        Stored::open(at, block[c]);
+        Stored::open(reader, c, at);
       }
+      Stored::opened(reader);
 #pragma GCC unroll 8
       for (int i = 0; i < Stored::kPieces; ++i) {
         Floats x[kRows][kVectors];
@@ -93,7 +96,7 @@ MILLRACE_INLINE void stream_tile(const LinearBlock& b, std::int64_t n0, std::int
           for (int v = 0; v < kVectors; ++v) x[r][v] = load(in[r] + k + i * kPiece + v * kLanes);
         for (int c = 0; c < kColumns; ++c) {
           Floats w[kVectors];
-          Stored::piece(block[c], i, w);
+          Stored::piece(reader, c, i, w);
           for (int v = 0; v < kVectors; ++v)
             for (int r = 0; r < kRows; ++r) lanes[r][c] = fma(w[v], x[r][v], lanes[r][c]);
         }
@@ -220,7 +223,7 @@ void all_scratch_rows(const LinearBlock& b, const Scratch& scratch) {
 
 template <DType kType>
 void through_scratch(const LinearBlock& b) {
-  using Stored = Reader<kType>;
+  using Stored = Reader<kType, 1>;
   constexpr std::int64_t kBlock = Stored::kPieces * kPiece;
   Scratch scratch;
   for (scratch.chunk = 0; scratch.chunk < b.k; scratch.chunk += kChunk) {
@@ -239,11 +242,12 @@ void through_scratch(const LinearBlock& b) {
       for (; k + kBlock <= scratch.length; k += kBlock) {
         const std::int64_t at = (chunk + k) / kBlock * Stored::kBytes;
         fetch<kType>(ahead + at);
-        typename Stored::Block block;
-        Stored::open(row + at, block);
+        Stored reader;
+        Stored::open(reader, 0, row + at);
+        Stored::opened(reader);
 #pragma GCC unroll 8
         for (int i = 0; i < Stored::kPieces; ++i) {
-          Stored::piece(block, i, w);
+          Stored::piece(reader, 0, i, w);
           for (int v = 0; v < kVectors; ++v) store(to + k + i * kPiece + v * kLanes, w[v]);
         }
       }
