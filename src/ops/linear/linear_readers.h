@@ -47,25 +47,41 @@ MILLRACE_INLINE void five_bits(const std::uint8_t* q, const std::uint8_t* high, 
   }
 }
 
-// values[q] of few values: where a register holds all sixteen, the products of scale and quant are
-// computed once a block and looked up.
+// The values of four-bit quants. Where a register holds all sixteen they are computed once a block
+// and looked up.
 #if defined(MILLRACE_ISA_avx512)
-using Levels = Floats;
+struct Levels {
+  Floats values;
+};
+// (q + first) * scale
 MILLRACE_INLINE Levels levels(float first, float scale) {
-  return (to_floats(lane_numbers()) + first) * scale;
+  return {(to_floats(lane_numbers()) + first) * scale};
 }
-MILLRACE_INLINE Floats level(Levels table, Ints q) {
-  return _mm512_permutexvar_ps(__builtin_bit_cast(__m512i, q), table);
+// q * scale + offset
+MILLRACE_INLINE Levels offset_levels(float scale, float offset) {
+  return {to_floats(lane_numbers()) * scale + offset};
+}
+MILLRACE_INLINE Floats level(const Levels& table, Ints q) {
+  return _mm512_permutexvar_ps(__builtin_bit_cast(__m512i, q), table.values);
 }
 #else
 struct Levels {
   float first, scale;
 };
+struct OffsetLevels {
+  float scale, offset;
+};
 MILLRACE_INLINE Levels levels(float first, float scale) {
   return {first, scale};
 }
-MILLRACE_INLINE Floats level(Levels table, Ints q) {
+MILLRACE_INLINE OffsetLevels offset_levels(float scale, float offset) {
+  return {scale, offset};
+}
+MILLRACE_INLINE Floats level(const Levels& table, Ints q) {
   return (to_floats(q) + table.first) * table.scale;
+}
+MILLRACE_INLINE Floats level(const OffsetLevels& table, Ints q) {
+  return to_floats(q) * table.scale + table.offset;
 }
 #endif
 
@@ -133,10 +149,10 @@ struct Reader<DType::Q4_0, kColumns> : SmallReader<BlockQ4_0, kColumns> {
 template <int kColumns>
 struct Reader<DType::Q4_1, kColumns> : SmallReader<BlockQ4_1, kColumns> {
   MILLRACE_INLINE void piece(const Reader& r, int c, int, Floats* out) {
-    const Levels table = levels(0, r.d[c]);
+    const auto table = offset_levels(r.d[c], r.m[c]);
     Ints q[kVectors];
     nibbles(r.from[c]->q, q);
-    for (int v = 0; v < kVectors; ++v) out[v] = level(table, q[v]) + r.m[c];
+    for (int v = 0; v < kVectors; ++v) out[v] = level(table, q[v]);
   }
 };
 template <int kColumns>
@@ -188,12 +204,11 @@ struct Reader<DType::Q4_K, kColumns> {
   }
   MILLRACE_INLINE void opened(Reader&) {}
   MILLRACE_INLINE void piece(const Reader& r, int c, int i, Floats* out) {
-    const Levels table = levels(0, r.factors[c][i]);
-    const Floats min = splat(r.factors[c][8 + i]);
+    const auto table = offset_levels(r.factors[c][i], -r.factors[c][8 + i]);
     const std::uint8_t* q = r.from[c]->q + i / 2 * 32;
     for (int v = 0; v < kVectors; ++v) {
       const Ints bytes = widen(q + v * kLanes);
-      out[v] = level(table, i % 2 == 1 ? bytes >> 4 : kLanes == 16 ? bytes : bytes & 15) - min;
+      out[v] = level(table, i % 2 == 1 ? bytes >> 4 : kLanes == 16 ? bytes : bytes & 15);
     }
   }
 };
@@ -246,11 +261,12 @@ struct Reader<DType::Q6_K, kColumns> {
     stage(r.from[c]->low + i / 4 * 64 + i % 2 * 32, low);
     stage(r.from[c]->high + i / 4 * 32, high);
     const Staged whole = (i % 4 >= 2 ? low >> 4 : low & 15) | (((high >> (i % 4 * 2)) & 3) << 4);
-    std::uint8_t bytes[kPiece];
-    __builtin_memcpy(bytes, &whole, sizeof(bytes));
+    const Staged centred = whole - 32;
+    std::int8_t bytes[kPiece];
+    __builtin_memcpy(bytes, &centred, sizeof(bytes));
     for (int v = 0; v < kVectors; ++v) {
       const Floats scale = splat(r.factors[c][i * 2 + v * kLanes / 16]);
-      out[v] = to_floats(widen(bytes + v * kLanes) - 32) * scale;
+      out[v] = to_floats(widen(bytes + v * kLanes)) * scale;
     }
   }
 };

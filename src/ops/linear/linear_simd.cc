@@ -57,17 +57,43 @@ constexpr bool has_tail(DType type) {
   return type == DType::F32 || type == DType::F16 || type == DType::BF16;
 }
 
-// Asks for the lines of a stored block: rows are too short for the hardware to guess the next.
-template <DType kType>
-MILLRACE_INLINE void fetch(const char* block) {
-  for (int i = 0; i < Reader<kType, 1>::kBytes; i += 64) __builtin_prefetch(block + i);
+// Asks for the lines of kElements stored weights.
+template <DType kType, std::int64_t kElements>
+MILLRACE_INLINE void fetch(const char* from) {
+  constexpr std::int64_t kBytes =
+      kElements / (Reader<kType, 1>::kPieces * kPiece) * Reader<kType, 1>::kBytes;
+  for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(from + i);
+}
+
+// lanes += the products of one stored block at weight[c] + offset and the activations at in[r] + k.
+template <DType kType, int kColumns, int kRows>
+MILLRACE_INLINE void stream_block(const char* const (&weight)[kColumns], std::int64_t offset,
+                                  const float* const (&in)[kRows], std::int64_t k,
+                                  Floats (&lanes)[kRows][kColumns]) {
+  using Stored = Reader<kType, kColumns>;
+  Stored reader;
+  for (int c = 0; c < kColumns; ++c) Stored::open(reader, c, weight[c] + offset);
+  Stored::opened(reader);
+#pragma GCC unroll 8
+  for (int i = 0; i < Stored::kPieces; ++i) {
+    Floats x[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < kVectors; ++v) x[r][v] = load(in[r] + k + i * kPiece + v * kLanes);
+    for (int c = 0; c < kColumns; ++c) {
+      Floats w[kVectors];
+      Stored::piece(reader, c, i, w);
+      for (int v = 0; v < kVectors; ++v)
+        for (int r = 0; r < kRows; ++r) lanes[r][c] = fma(w[v], x[r][v], lanes[r][c]);
+    }
+  }
 }
 
 // Few rows: weights go from memory through registers, each read once for all kRows rows.
 template <DType kType, int kColumns, int kRows>
 MILLRACE_INLINE void stream_tile(const LinearBlock& b, std::int64_t n0, std::int64_t t0) {
-  using Stored = Reader<kType, kColumns>;
-  constexpr std::int64_t kBlock = Stored::kPieces * kPiece;
+  constexpr std::int64_t kBlock = Reader<kType, 1>::kPieces * kPiece;
+  constexpr std::int64_t kBytes = Reader<kType, 1>::kBytes;
+  constexpr std::int64_t kStep = 256;  // elements between requests for what comes next
   const char* weight[kColumns];
   for (int c = 0; c < kColumns; ++c)
     weight[c] = static_cast<const char*>(b.weight) + (n0 + c) * b.row_bytes;
@@ -77,31 +103,20 @@ MILLRACE_INLINE void stream_tile(const LinearBlock& b, std::int64_t n0, std::int
     in[r] = input_row(b, t0 + r);
     for (int c = 0; c < kColumns; ++c) total[r][c] = start_value(b, t0 + r, n0 + c);
   }
+  // The next tile's rows: each is too short for the hardware to guess how it goes on.
+  const std::int64_t ahead = kColumns * b.row_bytes;
   for (std::int64_t chunk = 0; chunk < b.k; chunk += kChunk) {
     const std::int64_t end = chunk + kChunk < b.k ? chunk + kChunk : b.k;
     Floats lanes[kRows][kColumns] = {};
     std::int64_t k = chunk;
-    for (; k + kBlock <= end; k += kBlock) {
-      Stored reader;
-      for (int c = 0; c < kColumns; ++c) {
-        const char* at = weight[c] + k / kBlock * Stored::kBytes;
-        fetch<kType>(at + kColumns * b.row_bytes);  // the next tile's
-        Stored::open(reader, c, at);
-      }
-      Stored::opened(reader);
-#pragma GCC unroll 8
-      for (int i = 0; i < Stored::kPieces; ++i) {
-        Floats x[kRows][kVectors];
-        for (int r = 0; r < kRows; ++r)
-          for (int v = 0; v < kVectors; ++v) x[r][v] = load(in[r] + k + i * kPiece + v * kLanes);
-        for (int c = 0; c < kColumns; ++c) {
-          Floats w[kVectors];
-          Stored::piece(reader, c, i, w);
-          for (int v = 0; v < kVectors; ++v)
-            for (int r = 0; r < kRows; ++r) lanes[r][c] = fma(w[v], x[r][v], lanes[r][c]);
-        }
-      }
+    std::int64_t offset = chunk / kBlock * kBytes;
+    while (k + kStep <= end) {
+      for (int c = 0; c < kColumns; ++c) fetch<kType, kStep>(weight[c] + offset + ahead);
+      for (std::int64_t i = 0; i < kStep; i += kBlock, k += kBlock, offset += kBytes)
+        stream_block<kType>(weight, offset, in, k, lanes);
     }
+    for (; k + kBlock <= end; k += kBlock, offset += kBytes)
+      stream_block<kType>(weight, offset, in, k, lanes);
     if constexpr (has_tail(kType)) {
       if (k < end) {
         for (int r = 0; r < kRows; ++r) {
@@ -241,7 +256,7 @@ void through_scratch(const LinearBlock& b) {
       Floats w[kVectors];
       for (; k + kBlock <= scratch.length; k += kBlock) {
         const std::int64_t at = (chunk + k) / kBlock * Stored::kBytes;
-        fetch<kType>(ahead + at);
+        fetch<kType, kBlock>(ahead + at);
         Stored reader;
         Stored::open(reader, 0, row + at);
         Stored::opened(reader);
