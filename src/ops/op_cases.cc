@@ -1,14 +1,46 @@
 #include "ops/op_cases.h"
 
+#include <algorithm>
+
+#include "ops/attention/attention.h"
+#include "ops/case_tables.h"
+#include "ops/embedding/embedding.h"
+#include "ops/linear/linear.h"
+#include "ops/moe_experts/moe_experts.h"
+#include "ops/moe_route/moe_route.h"
+#include "ops/rms_norm/rms_norm.h"
+#include "ops/rope_kv/rope_kv.h"
+#include "ops/short_conv/short_conv.h"
+#include "ops/silu_mul/silu_mul.h"
+
 namespace millrace {
 
-std::vector<OpCase> all_op_cases() {
-  std::vector<OpCase> all;
-  for (const auto& table :
-       {attention_cases, embedding_cases, linear_cases, moe_experts_cases, moe_route_cases,
-        rms_norm_cases, rope_kv_cases, short_conv_cases, silu_mul_cases})
-    for (OpCase& one : table()) all.push_back(std::move(one));
-  return all;
+std::span<const OpTable> all_op_tables() {
+  static const std::vector<OpTable> kTables = {
+      {Embedding::kName, embedding_cases()},    {RmsNorm::kName, rms_norm_cases()},
+      {Linear::kName, linear_cases()},          {ShortConv::kName, short_conv_cases()},
+      {RopeKv::kName, rope_kv_cases()},         {Attention::kName, attention_cases()},
+      {SiluMul::kName, silu_mul_cases()},       {MoeRoute::kName, moe_route_cases()},
+      {MoeExperts::kName, moe_experts_cases()},
+  };
+  return kTables;
+}
+
+std::vector<SupportRow> support_matrix(const DeviceTraits& traits) {
+  std::vector<SupportRow> rows;
+  for (const OpTable& table : all_op_tables()) {
+    std::vector<std::string> seen;
+    for (const OpCase& example : table.cases) {
+      // The first small case of each combination of types stands for it: it is quick to make.
+      if (example.full_size || std::find(seen.begin(), seen.end(), example.types) != seen.end())
+        continue;
+      seen.push_back(example.types);
+      for (KernelVerdict& verdict : example.make()->kernels(traits))
+        rows.push_back(
+            {table.op, example.types, verdict.kernel, verdict.priority, std::move(verdict.reason)});
+    }
+  }
+  return rows;
 }
 
 }  // namespace millrace

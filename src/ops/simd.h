@@ -13,6 +13,7 @@
 #include <immintrin.h>
 #endif
 
+#include "tensor/dtype.h"
 #include "tensor/quant_blocks.h"
 
 #define MILLRACE_INLINE static inline __attribute__((always_inline))
@@ -109,6 +110,22 @@ MILLRACE_INLINE float scale_of(F16 half) {
 #endif
 }
 
+// Several at once. They are left in memory, where splat() costs no shuffle.
+template <int kCount>
+MILLRACE_INLINE void scales_of(const F16* halves, float* out) {
+#if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
+  if constexpr (kCount == 4) {
+    const std::uint64_t packed =
+        std::uint64_t{halves[0].bits} | std::uint64_t{halves[1].bits} << 16 |
+        std::uint64_t{halves[2].bits} << 32 | std::uint64_t{halves[3].bits} << 48;
+    _mm_storeu_ps(out, _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<long long>(packed))));
+    asm volatile("" ::: "memory");  // or the compiler shuffles them out of the register after all
+    return;
+  }
+#endif
+  for (int i = 0; i < kCount; ++i) out[i] = scale_of(halves[i]);
+}
+
 // Round to nearest even; NaN stays NaN.
 MILLRACE_INLINE void narrow_bf16(BF16* to, Floats values) {
   const Words bits = as_words(values);
@@ -131,13 +148,97 @@ MILLRACE_INLINE Floats widen_f16(const F16* from) {
 #endif
 }
 
+// What one cache element is, and vectors of it.
+template <DType>
+struct CacheElement;
+template <>
+struct CacheElement<DType::F32> {
+  using Type = float;
+};
+template <>
+struct CacheElement<DType::BF16> {
+  using Type = BF16;
+};
+MILLRACE_INLINE Floats widen_any(const float* from) {
+  return load(from);
+}
+MILLRACE_INLINE Floats widen_any(const BF16* from) {
+  return widen_bf16(from);
+}
+MILLRACE_INLINE Floats widen_any(const F16* from) {
+  return widen_f16(from);
+}
+
 MILLRACE_INLINE Floats maximum(Floats a, Floats b) {
   const Ints keep = a > b;
   return __builtin_bit_cast(
       Floats, (__builtin_bit_cast(Ints, a) & keep) | (__builtin_bit_cast(Ints, b) & ~keep));
 }
 
-// Sums and maxima over the lanes, always by the same tree: halves folded onto each other.
+// Lane by lane: a where `mask` is -1, b where it is 0.
+MILLRACE_INLINE Floats select(Ints mask, Floats a, Floats b) {
+  return __builtin_bit_cast(
+      Floats, (__builtin_bit_cast(Ints, a) & mask) | (__builtin_bit_cast(Ints, b) & ~mask));
+}
+
+// 0, 1, 2, ...
+MILLRACE_INLINE Ints lane_numbers() {
+#if defined(MILLRACE_ISA_avx512)
+  return Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif defined(MILLRACE_ISA_avx2)
+  return Ints{0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  return Ints{0, 1, 2, 3};
+#endif
+}
+
+// rows[i][j] <-> rows[j][i], for a square of kLanes rows: blocks of 8, 4, 2, 1 lanes off the
+// diagonal change places.
+template <int... kLane>
+struct LaneList {};
+#if defined(MILLRACE_ISA_avx512)
+using AllLanes = LaneList<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
+#elif defined(MILLRACE_ISA_avx2)
+using AllLanes = LaneList<0, 1, 2, 3, 4, 5, 6, 7>;
+#else
+using AllLanes = LaneList<0, 1, 2, 3>;
+#endif
+template <int kStep, int... kLane>
+MILLRACE_INLINE void exchange(Floats& a, Floats& b, LaneList<kLane...>) {
+  const Floats low =
+      __builtin_shufflevector(a, b, ((kLane & kStep) ? kLanes + kLane - kStep : kLane)...);
+  b = __builtin_shufflevector(a, b, ((kLane & kStep) ? kLanes + kLane : kLane + kStep)...);
+  a = low;
+}
+template <int kStep>
+MILLRACE_INLINE void transpose_by(Floats* rows) {
+  for (int i = 0; i < kLanes; ++i)
+    if ((i & kStep) == 0) exchange<kStep>(rows[i], rows[i + kStep], AllLanes{});
+  if constexpr (kStep > 1) transpose_by<kStep / 2>(rows);
+}
+MILLRACE_INLINE void transpose(Floats* rows) {
+  transpose_by<kLanes / 2>(rows);
+}
+
+// The largest lane; which, if some are NaN, is undefined.
+MILLRACE_INLINE float greatest(Floats v) {
+#if defined(MILLRACE_ISA_avx512)
+  const __m256 half = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  const __m128 quarter = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#elif defined(MILLRACE_ISA_avx2)
+  const __m128 quarter = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+#else
+  float best = v[0];
+  for (int i = 1; i < kLanes; ++i) best = v[i] > best ? v[i] : best;
+  return best;
+#endif
+#if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
+  const __m128 pair = _mm_max_ps(quarter, _mm_movehl_ps(quarter, quarter));
+  return _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+#endif
+}
+
+// The sum of the lanes, always by the same tree: halves folded onto each other.
 MILLRACE_INLINE float sum(Floats v) {
   float lanes[kLanes];
   __builtin_memcpy(lanes, &v, sizeof(v));

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "device/cpu/cpu_device.h"
 #include "ops/attention/attention_kernels.h"
 #include "ops/isa.h"
@@ -5,28 +7,52 @@
 namespace millrace {
 namespace {
 
-template <void (*kRow)(const AttentionParams&, const SpanView&, std::int64_t, int)>
+using RowsFn = void (*)(const AttentionParams&, const SpanView&, std::int64_t, int, int);
+
+// Rows [first, last) of the step, whichever spans they belong to.
+template <RowsFn kRows>
+void run_tile(const AttentionParams& p, std::int64_t first, std::int64_t last, int kv_head) {
+  const SpanView* spans = p.batch.spans;
+  const SpanView* span =
+      std::upper_bound(spans, spans + p.batch.span_count, first,
+                       [](std::int64_t row, const SpanView& s) { return row < s.first_row; }) -
+      1;
+  for (; first < last; ++span) {
+    const std::int64_t in_span = first - span->first_row;
+    const std::int64_t count = std::min<std::int64_t>(last - first, span->count - in_span);
+    if (count > 0) kRows(p, *span, in_span, static_cast<int>(count), kv_head);
+    first += count;
+  }
+}
+
+template <RowsFn kRows>
 void run_attention(const AttentionParams& p, Stream& stream) {
-  const std::int64_t heads = p.cache.kv_heads;
+  const int heads = p.cache.kv_heads;
+  // A tile of several rows loads keys and values once for all of them; decodes share none.
+  const std::int64_t tile =
+      p.batch.max_count > 1 ? std::max(1, kAttentionMostQueries / (p.heads / heads)) : 1;
+  const std::int64_t tiles = (p.batch.rows + tile - 1) / tile;
+  std::int64_t work = 0;
   for (std::int64_t s = 0; s < p.batch.span_count; ++s) {
     const SpanView& span = p.batch.spans[s];
-    // Later rows see more positions, so rows are dealt one by one.
-    const auto one = [&](std::int64_t i) { kRow(p, span, i / heads, static_cast<int>(i % heads)); };
-    const std::int64_t work =
-        span.count * (span.position + span.count) * p.heads * p.cache.head_dim;
-    if (work < kWorthSharing * 4)
-      for (std::int64_t i = 0; i < span.count * heads; ++i) one(i);
-    else
-      pool_of(stream).run(span.count * heads, one);
+    work += std::int64_t{span.count} * (span.position + span.count) * p.heads * p.cache.head_dim;
   }
+  const auto one = [&](std::int64_t task) {
+    // A head's tiles in a row: they read the same keys. The last tile is the longest.
+    const std::int64_t first = (tiles - 1 - task % tiles) * tile;
+    run_tile<kRows>(p, first, std::min(first + tile, p.batch.rows), static_cast<int>(task / tiles));
+  };
+  if (work < kWorthSharing * 4) {
+    for (std::int64_t task = 0; task < tiles * heads; ++task) one(task);
+    return;
+  }
+  pool_of(stream).run(tiles * heads, one);
 }
 
 template <Isa kIsa>
 std::string rejects(const Attention::Key& key, const DeviceTraits& traits) {
   if (key.activation != DType::F32) return "CPU kernels compute with F32 activations";
   if (key.kv != DType::F32 && key.kv != DType::BF16) return "the cache is neither F32 nor BF16";
-  if (key.head_dim % lanes_of(kIsa) != 0)
-    return fmt::format("head_dim {} is no multiple of {} lanes", key.head_dim, lanes_of(kIsa));
   if (key.head_dim > kAttentionMostHeadDim || key.group > kAttentionMostGroup)
     return fmt::format("head_dim over {} or more than {} heads a KV head", kAttentionMostHeadDim,
                        kAttentionMostGroup);
@@ -39,12 +65,12 @@ std::span<const KernelSpec<Attention>> cpu_attention_kernels() {
   static constexpr KernelSpec<Attention> kSpecs[] = {
 #if defined(__x86_64__)
     {"cpu_avx512", Backend::Cpu, Priority::Specialized, rejects<Isa::Avx512>,
-     run_attention<avx512::attention_row>},
+     run_attention<avx512::attention_rows>},
     {"cpu_avx2", Backend::Cpu, Priority::Performant, rejects<Isa::Avx2>,
-     run_attention<avx2::attention_row>},
+     run_attention<avx2::attention_rows>},
 #endif
     {"cpu", Backend::Cpu, Priority::Portable, rejects<Isa::Baseline>,
-     run_attention<baseline::attention_row>},
+     run_attention<baseline::attention_rows>},
   };
   return kSpecs;
 }

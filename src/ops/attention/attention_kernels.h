@@ -8,16 +8,22 @@ namespace millrace {
 // What the kernels' registers and stack are made for.
 constexpr int kAttentionMostHeadDim = 256;
 constexpr int kAttentionMostGroup = 16;
-constexpr int kAttentionBlock = 16;  // KvView::block_tokens
+constexpr int kAttentionMostQueries = 32;  // rows times heads of a tile
+constexpr int kAttentionBlock = 16;        // KvView::block_tokens
 
+// Rows [first, first + rows) of a span for the heads of one KV head; rows * group is at most
+// kAttentionMostQueries.
 namespace baseline {
-void attention_row(const AttentionParams& p, const SpanView& span, std::int64_t i, int kv_head);
+void attention_rows(const AttentionParams& p, const SpanView& span, std::int64_t first, int rows,
+                    int kv_head);
 }
 namespace avx2 {
-void attention_row(const AttentionParams& p, const SpanView& span, std::int64_t i, int kv_head);
+void attention_rows(const AttentionParams& p, const SpanView& span, std::int64_t first, int rows,
+                    int kv_head);
 }
 namespace avx512 {
-void attention_row(const AttentionParams& p, const SpanView& span, std::int64_t i, int kv_head);
+void attention_rows(const AttentionParams& p, const SpanView& span, std::int64_t first, int rows,
+                    int kv_head);
 }
 
 std::span<const KernelSpec<Attention>> reference_attention_kernels();

@@ -1,34 +1,70 @@
+#include "ops/case_instance.h"
+#include "ops/case_tables.h"
 #include "ops/embedding/embedding.h"
-#include "ops/op_cases.h"
 
 namespace millrace {
+namespace {
+
+struct Sizes {
+  DType dtype;
+  std::int64_t vocab, hidden, rows;
+  bool full_size = false;
+};
+
+class EmbeddingInstance final : public CaseInstance<Embedding> {
+ public:
+  explicit EmbeddingInstance(const Sizes& s)
+      : s_(s), table_(random_, s.dtype, s.vocab, s.hidden, 1.0f) {
+    for (std::int64_t t = 0; t < s.rows; ++t)
+      tokens_.push_back(static_cast<std::int32_t>(random_.below(s.vocab)));
+    tokens_.front() = 0;
+    tokens_.back() = static_cast<std::int32_t>(s.vocab - 1);
+    out_.resize(static_cast<std::size_t>(s.rows * stride()));
+  }
+
+ protected:
+  Embedding::Key key() const override { return {s_.dtype, DType::F32, s_.hidden}; }
+  EmbeddingParams params(std::int64_t) override {
+    return {.table = table_.view(),
+            .tokens = tokens_.data(),
+            .out = {out_.data(), s_.hidden, stride(), DType::F32},
+            .rows = s_.rows};
+  }
+  void reset() override { poison(out_.data(), s_.rows * stride()); }
+  std::vector<CaseOutput> outputs() const override {
+    return {{"out", out_.data(), DType::F32, s_.rows * stride(), s_.rows * 8}};
+  }
+  std::vector<double> tolerance(std::size_t) const override { return {}; }
+
+ private:
+  std::int64_t stride() const { return s_.hidden + 8; }
+
+  Sizes s_;
+  CaseRandom random_{11};
+  CaseWeight table_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<float> out_;
+};
+
+}  // namespace
 
 std::vector<OpCase> embedding_cases() {
+  std::vector<Sizes> sizes;
+  for (const DType dtype : {DType::F32, DType::F16, DType::BF16})
+    sizes.push_back({dtype, 9, 37, 3});
+  for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1})
+    sizes.push_back({dtype, 9, 96, 3});
+  for (const DType dtype : {DType::Q4_K, DType::Q5_K, DType::Q6_K})
+    sizes.push_back({dtype, 9, 512, 3});
+  sizes.push_back({DType::BF16, 65536, 2048, 512, true});
+  sizes.push_back({DType::Q6_K, 65536, 2048, 512, true});
   std::vector<OpCase> cases;
-  for (const DType dtype :
-       {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0,
-        DType::Q5_1, DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
-    for (const std::int64_t rows : {1, 9}) {
-      OpCase c;
-      c.op = Embedding::kName;
-      c.type = to_string(dtype);
-      c.name = fmt::format("{} hidden 512 rows {}", c.type, rows);
-      c.bytes = static_cast<double>(rows * (bytes_of(dtype, 512) + 512 * 4));
-      c.make = [=] {
-        auto instance = std::make_unique<TypedInstance<Embedding>>();
-        instance->key = {dtype, DType::F32, 512};
-        EmbeddingParams& p = instance->params;
-        p.table = {instance->random_values(dtype, 40 * 512, 1), dtype, {40, 512}};
-        p.tokens =
-            instance->integers(rows, [](std::int64_t i) { return std::int32_t(i * 13 % 40); });
-        p.out = instance->matrix(rows, 512, 0);
-        p.rows = rows;
-        instance->writes(p.out, rows, false);
-        return instance;
-      };
-      cases.push_back(std::move(c));
-    }
-  }
+  for (const Sizes& s : sizes)
+    cases.push_back(
+        {fmt::format("{} [{}, {}], {} rows", to_string(s.dtype), s.vocab, s.hidden, s.rows),
+         fmt::format("{} table", to_string(s.dtype)), s.full_size,
+         static_cast<double>(s.rows * (bytes_of(s.dtype, s.hidden) + s.hidden * 4)), 0,
+         [s] { return std::make_unique<EmbeddingInstance>(s); }});
   return cases;
 }
 

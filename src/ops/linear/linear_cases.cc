@@ -1,70 +1,129 @@
-#include <cmath>
-
+#include "ops/case_instance.h"
+#include "ops/case_tables.h"
 #include "ops/linear/linear.h"
-#include "ops/op_cases.h"
 
 namespace millrace {
 namespace {
 
-struct Dims {
+struct Sizes {
+  DType dtype;
   std::int64_t n, k, rows;
-  bool bias, residual;
+  bool bias = false;
+  bool residual = false;  // and out is the residual
+  bool full_size = false;
 };
 
-OpCase linear_case(DType dtype, const Dims& d, bool full_size) {
-  OpCase c;
-  c.op = Linear::kName;
-  c.type = to_string(dtype);
-  c.name = fmt::format("{} [{}, {}] rows {}{}{}", c.type, d.n, d.k, d.rows, d.bias ? " bias" : "",
-                       d.residual ? " residual" : "");
-  c.full_size = full_size;
-  c.bytes = static_cast<double>(bytes_of(dtype, d.n * d.k) + 4 * d.rows * (d.k + d.n));
-  c.flops = 2.0 * static_cast<double>(d.n * d.k * d.rows);
-  // k products of size about 1/sqrt(k) each, summed in float: errors grow like sqrt(k) roundings of
-  // a sum of size about 1, with room for the reference's own.
-  c.absolute = 4e-7f * std::sqrt(static_cast<float>(d.k)) + 1e-6f;
-  c.relative = 2e-6f;
-  c.make = [=] {
-    auto instance = std::make_unique<TypedInstance<Linear>>();
-    const double deviation = 1.0 / std::sqrt(static_cast<double>(d.k));
-    instance->key = {dtype, DType::F32, d.n, d.k};
-    LinearParams& p = instance->params;
-    p.in = instance->matrix(d.rows, d.k, 1);
-    p.weight = {instance->random_values(dtype, d.n * d.k, deviation), dtype, {d.n, d.k}};
-    p.bias = d.bias ? instance->floats(d.n, 1) : nullptr;
-    p.out = instance->matrix(d.rows, d.n, 1);
-    if (d.residual) p.residual = p.out;
-    p.rows = d.rows;
-    instance->writes(p.out, d.rows, d.residual);
-    return instance;
-  };
-  return c;
-}
+class LinearInstance final : public CaseInstance<Linear> {
+ public:
+  explicit LinearInstance(const Sizes& s)
+      : s_(s),
+        copies_(s.full_size && s.rows <= 16 ? copies_beyond_cache(bytes_of(s.dtype, s.n * s.k))
+                                            : 1),
+        weight_(random_, s.dtype, s.n, s.k, 1.0f, copies_),
+        in_(random_floats(random_, s.rows * in_stride(), 1.0f)),
+        bias_(random_floats(random_, s.n, 1.0f)),
+        residual_(random_floats(random_, s.rows * out_stride(), 1.0f)),
+        out_(residual_) {}
+
+ protected:
+  Linear::Key key() const override { return {s_.dtype, DType::F32, s_.n, s_.k}; }
+  LinearParams params(std::int64_t run) override {
+    const MatrixView out = {out_.data(), s_.n, out_stride(), DType::F32};
+    return {.in = {in_.data(), s_.k, in_stride(), DType::F32},
+            .weight = weight_.view(run % copies_),
+            .bias = s_.bias ? bias_.data() : nullptr,
+            .residual = s_.residual ? out : MatrixView{},
+            .out = out,
+            .rows = s_.rows};
+  }
+  void reset() override {
+    poison(out_.data(), static_cast<std::int64_t>(out_.size()));
+    for (std::int64_t t = 0; s_.residual && t < s_.rows; ++t)
+      std::copy_n(residual_.data() + t * out_stride(), s_.n, out_.data() + t * out_stride());
+  }
+  std::vector<CaseOutput> outputs() const override {
+    const auto count = static_cast<std::int64_t>(out_.size());
+    return {{"out", out_.data(), DType::F32, count, count - s_.rows * s_.n}};
+  }
+  std::vector<double> tolerance(std::size_t) const override {
+    std::vector<double> allowed(out_.size(), 0.0);
+    for (std::int64_t j = 0; j < s_.n; ++j) {
+      const std::vector<float> row = weight_.row(j);
+      for (std::int64_t t = 0; t < s_.rows; ++t) {
+        double size = (s_.bias ? std::abs(bias_[static_cast<std::size_t>(j)]) : 0) +
+                      std::abs(residual_[static_cast<std::size_t>(t * out_stride() + j)]);
+        for (std::int64_t i = 0; i < s_.k; ++i)
+          size += std::abs(double{row[static_cast<std::size_t>(i)]} *
+                           in_[static_cast<std::size_t>(t * in_stride() + i)]);
+        allowed[static_cast<std::size_t>(t * out_stride() + j)] =
+            size * product_roundings(s_.k) * kRounding;
+      }
+    }
+    return allowed;
+  }
+
+ private:
+  std::int64_t in_stride() const { return s_.k + 4; }
+  std::int64_t out_stride() const { return s_.n + 3; }
+
+  Sizes s_;
+  CaseRandom random_{14};
+  std::int64_t copies_;
+  CaseWeight weight_;
+  std::vector<float> in_, bias_, residual_, out_;
+};
 
 }  // namespace
 
 std::vector<OpCase> linear_cases() {
-  std::vector<OpCase> cases;
-  for (const DType dtype :
-       {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0,
-        DType::Q5_1, DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
-    // One and many rows, odd counts of columns, one chunk of k and several, a part of a chunk.
-    for (const std::int64_t rows : {1, 2, 3, 4, 5, 7, 13})
-      cases.push_back(linear_case(dtype, {67, 512, rows, rows % 2 == 0, rows % 3 == 0}, false));
-    cases.push_back(linear_case(dtype, {9, 2304, 1, false, true}, false));
-    cases.push_back(linear_case(dtype, {130, 2304, 19, true, true}, false));
-    if (is_quantised(dtype)) continue;
-    for (const std::int64_t k : {1, 3, 15, 33, 133, 1025, 2047})
-      for (const std::int64_t rows : {1, 6})
-        cases.push_back(linear_case(dtype, {5, k, rows, true, false}, false));
+  std::vector<Sizes> sizes;
+  for (const DType dtype : {DType::F32, DType::F16, DType::BF16}) {
+    // Tails of every kind: lanes, pieces, chunks of k; tiles of n and of rows.
+    sizes.push_back({dtype, 1, 1, 1});
+    sizes.push_back({dtype, 5, 3, 2, true});
+    sizes.push_back({dtype, 7, 133, 9, false, true});
+    sizes.push_back({dtype, 66, 160, 5, true, true});
+    sizes.push_back({dtype, 70, 1031, 1});
+    sizes.push_back({dtype, 131, 2049, 13, true, true});
   }
+  for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1}) {
+    sizes.push_back({dtype, 3, 32, 1});
+    sizes.push_back({dtype, 70, 1056, 3, true, true});
+    sizes.push_back({dtype, 37, 2112, 8});
+  }
+  for (const DType dtype : {DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
+    sizes.push_back({dtype, 3, 256, 1});
+    sizes.push_back({dtype, 70, 1280, 3, true, true});
+    sizes.push_back({dtype, 37, 2304, 8});
+  }
+  const auto full = [&](DType dtype, std::int64_t n, std::int64_t k, std::int64_t rows) {
+    sizes.push_back({dtype, n, k, rows, false, false, true});
+  };
+  // LFM2-1.2B: the projections of a conv block, w1 and w3, w2, the head.
   for (const DType dtype : {DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K}) {
-    cases.push_back(linear_case(dtype, {6144, 2048, 1, false, false}, true));   // in_proj, 1.2B
-    cases.push_back(linear_case(dtype, {2048, 8192, 1, false, true}, true));    // w2
-    cases.push_back(linear_case(dtype, {65536, 2048, 1, false, false}, true));  // head
-    cases.push_back(linear_case(dtype, {8192, 2048, 8, false, false}, true));
-    cases.push_back(linear_case(dtype, {8192, 2048, 512, false, false}, true));
+    full(dtype, 6144, 2048, 1);
+    full(dtype, 8192, 2048, 1);
+    full(dtype, 2048, 8192, 1);
   }
+  for (const DType dtype : {DType::BF16, DType::Q6_K}) full(dtype, 65536, 2048, 1);
+  for (const DType dtype :
+       {DType::F32, DType::F16, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q5_K})
+    full(dtype, 8192, 2048, 1);
+  for (const std::int64_t rows : {2, 3, 4, 8, 16, 64}) full(DType::BF16, 8192, 2048, rows);
+  for (const std::int64_t rows : {4, 16}) full(DType::Q4_0, 8192, 2048, rows);
+  for (const DType dtype : {DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K}) {
+    full(dtype, 8192, 2048, 512);
+    full(dtype, 2048, 8192, 512);
+  }
+  std::vector<OpCase> cases;
+  for (const Sizes& s : sizes)
+    cases.push_back({fmt::format("{} [{}, {}], {} row{}{}{}", to_string(s.dtype), s.n, s.k, s.rows,
+                                 s.rows == 1 ? "" : "s", s.bias ? ", bias" : "",
+                                 s.residual ? ", residual" : ""),
+                     fmt::format("{} weight", to_string(s.dtype)), s.full_size,
+                     static_cast<double>(bytes_of(s.dtype, s.n * s.k) + s.rows * (s.n + s.k) * 4),
+                     2.0 * static_cast<double>(s.n * s.k * s.rows),
+                     [s] { return std::make_unique<LinearInstance>(s); }});
   return cases;
 }
 

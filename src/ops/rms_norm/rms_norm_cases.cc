@@ -1,46 +1,83 @@
-#include "ops/op_cases.h"
+#include "ops/case_instance.h"
+#include "ops/case_tables.h"
 #include "ops/rms_norm/rms_norm.h"
 
 namespace millrace {
+namespace {
+
+struct Sizes {
+  std::int64_t columns, rows;
+  bool gathers = false;
+  bool in_place = false;
+  bool full_size = false;
+};
+
+class RmsNormInstance final : public CaseInstance<RmsNorm> {
+ public:
+  explicit RmsNormInstance(const Sizes& s)
+      : s_(s),
+        in_(random_floats(random_, (s.rows + 2) * stride(), 2.0f)),
+        weight_(random_floats(random_, s.columns, 1.5f)),
+        out_(in_) {
+    for (std::int64_t t = 0; t < s.rows; ++t)
+      gather_.push_back(static_cast<std::int32_t>(random_.below(s.rows + 2)));
+  }
+
+ protected:
+  RmsNorm::Key key() const override { return {DType::F32, s_.columns}; }
+  RmsNormParams params(std::int64_t) override {
+    const MatrixView out = {out_.data(), s_.columns, stride(), DType::F32};
+    return {.in = s_.in_place ? out : MatrixView{in_.data(), s_.columns, stride(), DType::F32},
+            .gather = s_.gathers ? gather_.data() : nullptr,
+            .weight = weight_.data(),
+            .out = out,
+            .rows = s_.rows,
+            .epsilon = 1e-5f};
+  }
+  void reset() override {
+    poison(out_.data(), static_cast<std::int64_t>(out_.size()));
+    for (std::int64_t t = 0; s_.in_place && t < s_.rows; ++t)
+      std::copy_n(in_.data() + t * stride(), s_.columns, out_.data() + t * stride());
+  }
+  std::vector<CaseOutput> outputs() const override {
+    const auto count = static_cast<std::int64_t>(out_.size());
+    return {{"out", out_.data(), DType::F32, count, count - s_.rows * s_.columns}};
+  }
+  std::vector<double> tolerance(std::size_t) const override {
+    // Squares are positive: their sum is relatively as exact as its longest chain, at least four
+    // lanes; half of that after the root. Then mean, epsilon, root, division, two products.
+    const double relative = kRounding * (static_cast<double>(s_.columns) / 8 + 16);
+    std::vector<double> allowed;
+    for (const float value : out_) allowed.push_back(std::abs(value) * relative);
+    return allowed;
+  }
+
+ private:
+  std::int64_t stride() const { return s_.columns + 5; }
+
+  Sizes s_;
+  CaseRandom random_{12};
+  std::vector<float> in_, weight_, out_;
+  std::vector<std::int32_t> gather_;
+};
+
+}  // namespace
 
 std::vector<OpCase> rms_norm_cases() {
   std::vector<OpCase> cases;
-  struct Dims {
-    std::int64_t columns, rows;
-    bool gather, full_size;
-  };
-  for (const Dims d :
-       {Dims{1, 3, false, false}, Dims{7, 2, false, false}, Dims{64, 5, true, false},
-        Dims{133, 4, false, false}, Dims{2048, 3, true, false}, Dims{1024, 70, false, false},
-        Dims{2048, 1, false, true}, Dims{2048, 512, false, true}}) {
-    OpCase c;
-    c.op = RmsNorm::kName;
-    c.type = "f32";
-    c.name = fmt::format("columns {} rows {}{}", d.columns, d.rows, d.gather ? " gathered" : "");
-    c.full_size = d.full_size;
-    c.bytes = static_cast<double>(8 * d.rows * d.columns);
-    c.flops = static_cast<double>(4 * d.rows * d.columns);
-    c.absolute = 1e-6f;
-    c.relative = 4e-6f;  // the float sum of squares, halved by the root, and three products
-    c.make = [=] {
-      auto instance = std::make_unique<TypedInstance<RmsNorm>>();
-      instance->key = {DType::F32, d.columns};
-      RmsNormParams& p = instance->params;
-      p.in = instance->matrix(d.rows + 3, d.columns, 3);
-      p.gather = d.gather ? instance->integers(d.rows,
-                                               [&](std::int64_t i) {
-                                                 return static_cast<std::int32_t>(d.rows + 2 - i);
-                                               })
-                          : nullptr;
-      p.weight = instance->floats(d.columns, 0.2, 1);
-      p.out = instance->matrix(d.rows, d.columns, 0);
-      p.rows = d.rows;
-      p.epsilon = 1e-5f;
-      instance->writes(p.out, d.rows, false);
-      return instance;
-    };
-    cases.push_back(std::move(c));
-  }
+  for (const Sizes& s : std::vector<Sizes>{{1, 1},
+                                           {7, 3},
+                                           {64, 5},
+                                           {133, 4, true},
+                                           {160, 4, false, true},
+                                           {1031, 40},
+                                           {2048, 1, false, false, true},
+                                           {2048, 512, false, false, true}})
+    cases.push_back({fmt::format("{} columns, {} rows{}{}", s.columns, s.rows,
+                                 s.gathers ? ", gathered" : "", s.in_place ? ", in place" : ""),
+                     "F32", s.full_size, static_cast<double>(s.rows * s.columns * 8),
+                     static_cast<double>(s.rows * s.columns * 4),
+                     [s] { return std::make_unique<RmsNormInstance>(s); }});
   return cases;
 }
 

@@ -1,80 +1,138 @@
-#include <cmath>
-
+#include "ops/case_instance.h"
+#include "ops/case_tables.h"
 #include "ops/rope_kv/rope_kv.h"
-#include "ops/sequence_cases.h"
 
 namespace millrace {
 namespace {
 
-OpCase rope_case(DType kv, int heads, int kv_heads, int dim, std::vector<CaseSpan> spans,
-                 bool full_size) {
-  OpCase c;
-  c.op = RopeKv::kName;
-  c.type = to_string(kv);
-  c.name =
-      fmt::format("{} cache heads {}/{} dim {}: {}", c.type, heads, kv_heads, dim, describe(spans));
-  c.full_size = full_size;
-  std::int64_t rows = 0;
-  std::int64_t longest = 0;
-  for (const CaseSpan& span : spans) {
-    rows += span.count;
-    longest = std::max<std::int64_t>(longest, span.position + span.count);
-  }
-  c.bytes = static_cast<double>(rows * dim * (8 * heads + kv_heads * (8 + 2 * bytes_of(kv, 1))));
-  c.flops = static_cast<double>(rows * dim * (heads + kv_heads) * 10);
-  c.absolute = 4e-6f;
-  // A value next to a rounding boundary of bf16 may fall to either side.
-  c.relative = kv == DType::BF16 ? 1.0f / 128 : 4e-6f;
-  c.make = [=] {
-    auto instance = std::make_unique<TypedInstance<RopeKv>>();
-    instance->key = {DType::F32, kv, dim};
-    RopeKvParams& p = instance->params;
-    const CaseBatch batch = make_batch(*instance, spans);
-    p.batch = batch.view;
-    p.q = instance->matrix(rows, heads * dim, 2);
-    p.k = instance->matrix(rows, kv_heads * dim, 2);
-    p.v = instance->matrix(rows, kv_heads * dim, 2);
-    p.q_norm = instance->floats(dim, 0.2, 1);
-    p.k_norm = instance->floats(dim, 0.2, 1);
-    p.epsilon = 1e-5f;
-    float* cosines = instance->floats(longest * dim / 2, 0);
-    float* sines = instance->floats(longest * dim / 2, 0);
-    for (std::int64_t i = 0; i < longest * dim / 2; ++i) {
-      cosines[i] = std::cos(static_cast<float>(i) * 0.37f);
-      sines[i] = std::sin(static_cast<float>(i) * 0.37f);
+struct Sizes {
+  std::string what;
+  int heads, kv_heads, head_dim;
+  DType kv;
+  std::vector<CaseSpan> spans;
+  bool full_size = false;
+};
+
+class RopeKvInstance final : public CaseInstance<RopeKv> {
+ public:
+  explicit RopeKvInstance(const Sizes& s)
+      : s_(s),
+        batch_(random_, s.spans),
+        q_(random_floats(random_, batch_.rows() * q_stride(), 1.5f)),
+        k_(random_floats(random_, batch_.rows() * k_columns(), 1.5f)),
+        v_(random_floats(random_, batch_.rows() * k_columns(), 1.5f)),
+        q_norm_(random_floats(random_, s.head_dim, 1.5f)),
+        k_norm_(random_floats(random_, s.head_dim, 1.5f)),
+        cache_elements_(batch_.blocks() * 16 * k_columns()),
+        key_(static_cast<std::size_t>(bytes_of(s.kv, cache_elements_))),
+        value_(static_cast<std::size_t>(bytes_of(s.kv, cache_elements_))) {
+    const int half = s.head_dim / 2;
+    std::int64_t positions = 0;
+    for (const CaseSpan& span : s.spans)
+      positions = std::max<std::int64_t>(positions, span.position + span.count);
+    for (std::int64_t position = 0; position < positions; ++position) {
+      for (int i = 0; i < half; ++i) {
+        const double angle = static_cast<double>(position) * std::pow(1e6, -2.0 * i / s.head_dim);
+        cosines_.push_back(static_cast<float>(std::cos(angle)));
+        sines_.push_back(static_cast<float>(std::sin(angle)));
+      }
     }
-    p.cosines = cosines;
-    p.sines = sines;
-    p.heads = heads;
-    const std::int64_t count = std::int64_t{batch.blocks} * kv_heads * 16 * dim;
-    p.cache = {instance->random_values(kv, count, 1),
-               instance->random_values(kv, count, 1),
-               kv_heads,
-               dim,
-               16,
-               kv};
-    instance->writes(p.q, rows, true);
-    instance->writes(p.cache.key, kv, count, true);
-    instance->writes(p.cache.value, kv, count, true);
-    // k may be normalised in place, and its rows of replayed spans may stay as they are.
-    instance->gives_back(p.k, rows);
-    return instance;
-  };
-  return c;
-}
+    for (std::int64_t t = 0; t < batch_.rows(); ++t)
+      poison(q_.data() + t * q_stride() + s.heads * s.head_dim, 4);
+    initial_q_ = q_;
+    initial_k_ = k_;
+  }
+
+ protected:
+  RopeKv::Key key() const override { return {DType::F32, s_.kv, s_.head_dim}; }
+  RopeKvParams params(std::int64_t) override {
+    return {.q = {q_.data(), s_.heads * s_.head_dim, q_stride(), DType::F32},
+            .k = {k_.data(), k_columns(), k_columns(), DType::F32},
+            .v = {v_.data(), k_columns(), k_columns(), DType::F32},
+            .q_norm = q_norm_.data(),
+            .k_norm = k_norm_.data(),
+            .epsilon = 1e-5f,
+            .cosines = cosines_.data(),
+            .sines = sines_.data(),
+            .cache = {key_.as<void>(), value_.as<void>(), s_.kv_heads, s_.head_dim, 16, s_.kv},
+            .batch = batch_.view(),
+            .heads = s_.heads};
+  }
+  void reset() override {
+    q_ = initial_q_;
+    k_ = initial_k_;
+    poison(key_.as<void>(), s_.kv, cache_elements_);
+    poison(value_.as<void>(), s_.kv, cache_elements_);
+  }
+  std::vector<CaseOutput> outputs() const override {
+    std::int64_t written = 0;
+    for (const CaseSpan& span : s_.spans)
+      if (span.writes_kv) written += span.count * k_columns();
+    const std::int64_t left = cache_elements_ - written;
+    return {{"q", q_.data(), DType::F32, static_cast<std::int64_t>(q_.size()), batch_.rows() * 4},
+            {"key", key_.as<void>(), s_.kv, cache_elements_, left},
+            {"value", value_.as<void>(), s_.kv, cache_elements_, left}};
+  }
+  std::vector<double> tolerance(std::size_t output) const override {
+    if (output == 2) return {};  // values are only stored
+    // The norm's factor as in rms_norm; the rotation adds two products of the pair, whose length
+    // it keeps.
+    const double relative = std::sqrt(2.0) * kRounding * (s_.head_dim / 8.0 + 24);
+    const bool narrow = output == 1 && s_.kv == DType::BF16;
+    const std::int64_t row = output == 0 ? q_stride() : s_.head_dim;
+    const std::int64_t count = output == 0 ? static_cast<std::int64_t>(q_.size()) : cache_elements_;
+    const auto value = [&](std::int64_t i) -> double {
+      if (narrow) return to_float(key_.as<BF16>()[i]);
+      return (output == 0 ? q_.data() : key_.as<float>())[i];
+    };
+    std::vector<double> allowed(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t in_head = i % row % s_.head_dim;
+      const std::int64_t pair = in_head < s_.head_dim / 2 ? s_.head_dim / 2 : -s_.head_dim / 2;
+      if (i % row >= s_.heads * s_.head_dim) continue;  // between rows
+      // Two neighbours of BF16 are up to 2^-7 of their size apart.
+      allowed[static_cast<std::size_t>(i)] = relative * std::hypot(value(i), value(i + pair)) +
+                                             (narrow ? 0x1p-7 * std::abs(value(i)) : 0);
+    }
+    return allowed;
+  }
+
+ private:
+  std::int64_t q_stride() const { return s_.heads * s_.head_dim + 4; }
+  std::int64_t k_columns() const { return s_.kv_heads * s_.head_dim; }
+
+  Sizes s_;
+  CaseRandom random_{16};
+  CaseBatch batch_;
+  std::vector<float> q_, k_, v_, q_norm_, k_norm_, initial_q_, initial_k_, cosines_, sines_;
+  std::int64_t cache_elements_;
+  Buffer key_, value_;
+};
 
 }  // namespace
 
 std::vector<OpCase> rope_kv_cases() {
-  const std::vector<CaseSpan> mixed = {{0, 5}, {31, 3}, {20, 6, true}, {15, 2}};
-  std::vector<OpCase> cases;
+  std::vector<Sizes> sizes;
   for (const DType kv : {DType::F32, DType::BF16}) {
-    cases.push_back(rope_case(kv, 4, 2, 16, mixed, false));
-    cases.push_back(rope_case(kv, 2, 1, 64, mixed, false));
-    cases.push_back(rope_case(kv, 3, 3, 6, mixed, false));
-    cases.push_back(rope_case(kv, 8, 2, 128, {{0, 130}}, false));
-    cases.push_back(rope_case(kv, 32, 8, 64, {{1000, 1}}, true));
-    cases.push_back(rope_case(kv, 32, 8, 64, {{0, 512}}, true));
+    sizes.push_back({"prompt", 4, 2, 64, kv, {{37, 0}}});
+    sizes.push_back({"mixed", 4, 4, 16, kv, {{1, 15}, {3, 14}, {1, 0}, {18, 31}}});
+    sizes.push_back({"replay", 6, 2, 40, kv, {{5, 20, 20, 0}, {1, 3}}});
+    sizes.push_back({"decode", 8, 2, 128, kv, {{1, 3}, {1, 100}}});
+    sizes.push_back({"odd halves", 2, 1, 6, kv, {{3, 2}}});
+    sizes.push_back({"decode", 32, 8, 64, kv, {{1, 1000}}, true});
+    sizes.push_back({"prompt of 512", 32, 8, 64, kv, {{512, 0}}, true});
+  }
+  std::vector<OpCase> cases;
+  for (const Sizes& s : sizes) {
+    std::int64_t rows = 0;
+    for (const CaseSpan& span : s.spans) rows += span.count;
+    const std::int64_t k_columns = s.kv_heads * s.head_dim;
+    cases.push_back({fmt::format("{}, {}/{} heads of {}, {} cache", s.what, s.heads, s.kv_heads,
+                                 s.head_dim, to_string(s.kv)),
+                     fmt::format("{} cache", to_string(s.kv)), s.full_size,
+                     static_cast<double>(rows * (s.heads * s.head_dim * 8 + k_columns * 8 +
+                                                 2 * bytes_of(s.kv, k_columns))),
+                     0, [s] { return std::make_unique<RopeKvInstance>(s); }});
   }
   return cases;
 }
