@@ -99,7 +99,10 @@ Result<KernelChoice<Op>> choose_kernel(const typename Op::Key& key, const Device
                         fmt::format("{} has a higher priority", spec.name)});
       choice.spec = &spec;
     } else {
-      lost.push_back({spec.name, spec.priority, fmt::format("{} comes first", choice.spec->name)});
+      lost.push_back({spec.name, spec.priority,
+                      fmt::format("{} {}", choice.spec->name,
+                                  choice.spec->priority > spec.priority ? "has a higher priority"
+                                                                        : "comes first")});
     }
   }
   if (forced != overrides.end() && !known)
