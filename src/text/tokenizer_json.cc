@@ -278,7 +278,7 @@ Result<Tokenizer> Tokenizer::from_json(std::string_view text, std::string_view o
   if (const Status s = read_tokenizer(std::move(file), parts); !s)
     return fail_in(origin, s.error());
   if (!config_text.empty()) {
-    const std::string config_origin = fmt::format("{}: tokenizer_config.json", origin);
+    const std::string config_origin = fmt::format("{}: with its tokenizer_config.json", origin);
     const TokenizerFile config =
         MILLRACE_TRY(parse_tokenizer_file(config_text, config_origin, false));
     if (const Status status = read_config(config.document, parts); !status)
@@ -300,9 +300,10 @@ Result<Tokenizer> Tokenizer::from_folder(const std::string& folder) {
       MILLRACE_TRY(open_limited((base / "tokenizer.json").string(), kMaxFileBytes));
   const std::string config_path = (base / "tokenizer_config.json").string();
   std::error_code ignored;
-  if (!std::filesystem::exists(config_path, ignored)) return from_json(file.text(), folder);
+  if (!std::filesystem::exists(config_path, ignored))
+    return from_json(file.text(), file.path());
   const MappedFile config = MILLRACE_TRY(open_limited(config_path, kMaxConfigBytes));
-  return from_json(file.text(), folder, config.text());
+  return from_json(file.text(), file.path(), config.text());
 }
 
 }  // namespace millrace

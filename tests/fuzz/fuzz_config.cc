@@ -16,11 +16,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     millrace::check(!config.error().message.empty(), "an error without a message");
     return 0;
   }
-  millrace::check(config->count(millrace::Mixer::Conv) + config->count(millrace::Mixer::Attention) ==
-                      static_cast<int>(config->layers.size()),
-                  "every layer mixes somehow");
+  millrace::check(
+      config->count(millrace::Mixer::Conv) + config->count(millrace::Mixer::Attention) ==
+          static_cast<int>(config->layers.size()),
+      "every layer mixes somehow");
   // Listing experts one by one is slow for absurd counts, not wrong.
-  if (config->moe && config->moe->experts * static_cast<int>(config->layers.size()) > 10'000) return 0;
+  if (config->moe && config->moe->experts * static_cast<int>(config->layers.size()) > 10'000)
+    return 0;
   millrace::check(millrace::parameter_count(*config) > 0, "a model without parameters");
   return 0;
 }
