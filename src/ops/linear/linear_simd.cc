@@ -72,6 +72,7 @@ MILLRACE_INLINE void stream_block(const char* const (&weight)[kColumns], std::in
                                   Floats (&lanes)[kRows][kColumns]) {
   using Stored = Reader<kType, kColumns>;
   Stored reader;
+#pragma GCC unroll 4
   for (int c = 0; c < kColumns; ++c) Stored::open(reader, c, weight[c] + offset);
   Stored::opened(reader);
 #pragma GCC unroll 8
