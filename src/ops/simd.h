@@ -11,6 +11,8 @@
 
 #if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #include "tensor/dtype.h"
@@ -76,6 +78,10 @@ MILLRACE_INLINE Ints widen(const std::uint8_t* from) {
   return __builtin_bit_cast(Ints, _mm512_cvtepu8_epi32(load_as<__m128i>(from)));
 #elif defined(MILLRACE_ISA_avx2)
   return __builtin_bit_cast(Ints, _mm256_cvtepu8_epi32(_mm_loadu_si64(from)));
+#elif defined(__SSE2__)
+  const __m128i zero = _mm_setzero_si128();
+  const __m128i bytes = _mm_cvtsi32_si128(load_as<int>(from));
+  return __builtin_bit_cast(Ints, _mm_unpacklo_epi16(_mm_unpacklo_epi8(bytes, zero), zero));
 #else
   return __builtin_convertvector(load_as<Bytes>(from), Ints);
 #endif
@@ -85,6 +91,10 @@ MILLRACE_INLINE Ints widen(const std::int8_t* from) {
   return __builtin_bit_cast(Ints, _mm512_cvtepi8_epi32(load_as<__m128i>(from)));
 #elif defined(MILLRACE_ISA_avx2)
   return __builtin_bit_cast(Ints, _mm256_cvtepi8_epi32(_mm_loadu_si64(from)));
+#elif defined(__SSE2__)
+  const __m128i bytes = _mm_cvtsi32_si128(load_as<int>(from));
+  const __m128i pairs = _mm_unpacklo_epi8(bytes, bytes);  // the value, in the top byte of four
+  return __builtin_bit_cast(Ints, _mm_srai_epi32(_mm_unpacklo_epi16(pairs, pairs), 24));
 #else
   return __builtin_convertvector(load_as<SignedBytes>(from), Ints);
 #endif
@@ -95,6 +105,9 @@ MILLRACE_INLINE Floats widen_bf16(const BF16* from) {
   const auto words = __builtin_bit_cast(Words, _mm512_cvtepu16_epi32(load_as<__m256i>(from)));
 #elif defined(MILLRACE_ISA_avx2)
   const auto words = __builtin_bit_cast(Words, _mm256_cvtepu16_epi32(load_as<__m128i>(from)));
+#elif defined(__SSE2__)
+  const auto words = __builtin_bit_cast(
+      Words, _mm_unpacklo_epi16(_mm_cvtsi64_si128(load_as<long long>(from)), _mm_setzero_si128()));
 #else
   const Words words = __builtin_convertvector(load_as<Shorts>(from), Words);
 #endif
@@ -142,9 +155,18 @@ MILLRACE_INLINE Floats widen_f16(const F16* from) {
 #elif defined(MILLRACE_ISA_avx2)
   return _mm256_cvtph_ps(load_as<__m128i>(from));
 #else
-  Floats values;
-  for (int i = 0; i < kLanes; ++i) values[i] = to_float(from[i]);
-  return values;
+#if defined(__SSE2__)
+  const auto halves = __builtin_bit_cast(
+      Words, _mm_unpacklo_epi16(_mm_cvtsi64_si128(load_as<long long>(from)), _mm_setzero_si128()));
+#else
+  const Words halves = __builtin_convertvector(load_as<Shorts>(from), Words);
+#endif
+  // Exponent and fraction in a float's place are the value times 2^-112, also for subnormals.
+  const Words magnitude = halves & 0x7fffu;
+  const Words finite = as_words(as_floats(magnitude << 13) * 0x1p112f);
+  const Words special = 0x7f800000u | (magnitude << 13);
+  const Words is_special = __builtin_bit_cast(Words, magnitude >= 0x7c00u);
+  return as_floats((finite & ~is_special) | (special & is_special) | ((halves & 0x8000u) << 16));
 #endif
 }
 

@@ -174,18 +174,20 @@ struct Reader<DType::Q5_1, kColumns> : SmallReader<BlockQ5_1, kColumns> {
   }
 };
 
-// d * scale of the eight groups of a Q4_K or Q5_K block, then dmin * min: k_scale_min() for four
+// d * scale of the eight groups of a Q4_K or Q5_K block, then -dmin * min: k_scale_min() for four
 // groups at a time.
 MILLRACE_INLINE void group_factors(F16 d, F16 dmin, const std::uint8_t* scales, float* out) {
-  std::uint32_t word[3];
-  __builtin_memcpy(word, scales, sizeof(word));
-  const std::uint32_t packed[4] = {
-      word[0] & 0x3f3f3f3fu, (word[2] & 0x0f0f0f0fu) | ((word[0] >> 2) & 0x30303030u),
-      word[1] & 0x3f3f3f3fu, ((word[2] >> 4) & 0x0f0f0f0fu) | ((word[1] >> 2) & 0x30303030u)};
+  std::uint32_t a, b, c;
+  __builtin_memcpy(&a, scales, sizeof(a));
+  __builtin_memcpy(&b, scales + 4, sizeof(b));
+  __builtin_memcpy(&c, scales + 8, sizeof(c));
+  const std::uint64_t packed[2] = {
+      (a & 0x3f3f3f3fu) | std::uint64_t{(c & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u)} << 32,
+      (b & 0x3f3f3f3fu) | std::uint64_t{((c >> 4) & 0x0f0f0f0fu) | ((b >> 2) & 0x30303030u)} << 32};
   std::uint8_t bytes[16];
   __builtin_memcpy(bytes, packed, sizeof(bytes));
   const Floats of_scales = splat(scale_of(d));
-  const Floats of_mins = splat(scale_of(dmin));
+  const Floats of_mins = splat(-scale_of(dmin));
   for (int v = 0; v < 16; v += kLanes)
     store(out + v,
           to_floats(widen(bytes + v)) * select(lane_numbers() + v < 8, of_scales, of_mins));
@@ -204,7 +206,7 @@ struct Reader<DType::Q4_K, kColumns> {
   }
   MILLRACE_INLINE void opened(Reader&) {}
   MILLRACE_INLINE void piece(const Reader& r, int c, int i, Floats* out) {
-    const auto table = offset_levels(r.factors[c][i], -r.factors[c][8 + i]);
+    const auto table = offset_levels(r.factors[c][i], r.factors[c][8 + i]);
     const std::uint8_t* q = r.from[c]->q + i / 2 * 32;
     for (int v = 0; v < kVectors; ++v) {
       const Ints bytes = widen(q + v * kLanes);
@@ -235,8 +237,9 @@ struct Reader<DType::Q5_K, kColumns> {
     std::uint8_t bytes[kPiece];
     __builtin_memcpy(bytes, &whole, sizeof(bytes));
     const Floats scale = splat(r.factors[c][i]);
-    const Floats min = splat(r.factors[c][8 + i]);
-    for (int v = 0; v < kVectors; ++v) out[v] = to_floats(widen(bytes + v * kLanes)) * scale - min;
+    const Floats offset = splat(r.factors[c][8 + i]);
+    for (int v = 0; v < kVectors; ++v)
+      out[v] = to_floats(widen(bytes + v * kLanes)) * scale + offset;
   }
 };
 
