@@ -11,7 +11,6 @@
 
 namespace millrace {
 
-
 // Applied in this order, each skipped at its default: logit bias; repetition, presence and
 // frequency penalties; temperature (0: greedy, nothing below applies); min-p; top-k; top-p.
 struct SamplingParams {

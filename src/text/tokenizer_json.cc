@@ -300,8 +300,7 @@ Result<Tokenizer> Tokenizer::from_folder(const std::string& folder) {
       MILLRACE_TRY(open_limited((base / "tokenizer.json").string(), kMaxFileBytes));
   const std::string config_path = (base / "tokenizer_config.json").string();
   std::error_code ignored;
-  if (!std::filesystem::exists(config_path, ignored))
-    return from_json(file.text(), file.path());
+  if (!std::filesystem::exists(config_path, ignored)) return from_json(file.text(), file.path());
   const MappedFile config = MILLRACE_TRY(open_limited(config_path, kMaxConfigBytes));
   return from_json(file.text(), file.path(), config.text());
 }
