@@ -69,28 +69,44 @@ def forms(template: str, subject: str, value: str) -> str:
     return template.format(s=subject, v=value, av=article(value))
 
 
-def question(rng: random.Random, rel: Relation, facts: list[tuple[Relation, str, str]]) -> tuple[str, str, str]:
-    """A question about one of the facts of `rel`: its text, answer and key."""
+@dataclass(frozen=True)
+class Asked:
+    """How often each kind of question comes, and how often a wrong value is that of another stated fact."""
+    kinds: dict[str, int]
+    misleading: float
+
+
+TEST = Asked({"ask": 60, "who": 14, "yes": 8, "no": 8, "unknown": 10}, 0.0)
+# practice has more of what is hard: to compare a value, and to look from a value back to its subject
+PRACTICE = Asked({"ask": 34, "who": 24, "yes": 17, "no": 17, "unknown": 8}, 0.6)
+
+
+def question(rng: random.Random, rel: Relation, facts: list[tuple[Relation, str, str]], said: list[str], asked: Asked) -> tuple[str, str, str, str]:
+    """A question about one of the facts of `rel`: its text, working, answer and key. `said` holds the facts as they were worded."""
     known = {s: v for r, s, v in facts if r is rel}
     subject = rng.choice(list(known))
     value = known[subject]
     key = f"fact|{RELATIONS.index(rel)}|{subject}|{value}"
     answer = forms(rel.answer, subject, value)
-    kind = rng.choices(("ask", "who", "yes", "no", "unknown"), (60, 14, 8, 8, 10))[0]
+    kind = rng.choices(list(asked.kinds), list(asked.kinds.values()))[0]
     if kind == "who" and list(known.values()).count(value) == 1:
-        return forms(rng.choice(rel.who), subject, value), answer, key
+        # reads the facts from the first to the one that is asked for
+        return forms(rng.choice(rel.who), subject, value), " ".join(said[:facts.index((rel, subject, value)) + 1]), answer, key
     if kind == "yes":
-        return forms(rng.choice(rel.check), subject, value), "Yes, " + answer, key
+        return forms(rng.choice(rel.check), subject, value), f"{answer} Asked: {value}.", "Yes, " + answer, key
     if kind == "no":
-        other = rng.choice([v for v in rel.values if v != value])
-        return forms(rng.choice(rel.check), subject, other), "No, " + answer, key
+        others = [v for v in known.values() if v != value]
+        if not (others and asked.misleading and rng.random() < asked.misleading):
+            others = [v for v in rel.values if v != value]
+        other = rng.choice(others)
+        return forms(rng.choice(rel.check), subject, other), f"{answer} Asked: {other}.", "No, " + answer, key
     if kind == "unknown":
         stranger = rng.choice([s for s in rel.subjects if s not in known])
-        return forms(rng.choice(rel.ask), stranger, value), rel.unknown.format(s=stranger), f"fact|{RELATIONS.index(rel)}|{stranger}|?"
-    return forms(rng.choice(rel.ask), subject, value), answer, key
+        return forms(rng.choice(rel.ask), stranger, value), "", rel.unknown.format(s=stranger), f"fact|{RELATIONS.index(rel)}|{stranger}|?"
+    return forms(rng.choice(rel.ask), subject, value), "", answer, key
 
 
-def make(rng: random.Random) -> Case:
+def make(rng: random.Random, asked: Asked = TEST) -> Case:
     relations = rng.sample(RELATIONS, rng.randint(1, 3))
     facts: list[tuple[Relation, str, str]] = []
     people = rng.sample(NAMES, 4)
@@ -103,21 +119,26 @@ def make(rng: random.Random) -> Case:
         if not any(r is rel and (s == subject or v == value) for r, s, v in facts):
             facts.append((rel, subject, value))
     # the first wording is also that of the answer: easy cases beside harder ones
-    text = " ".join(forms(rel.say[0] if rng.random() < 0.4 else rng.choice(rel.say), s, v) for rel, s, v in facts)
+    said = [forms(rel.say[0] if rng.random() < 0.4 else rng.choice(rel.say), s, v) for rel, s, v in facts]
+    text = " ".join(said)
     messages: list[Message] = []
     as_system = rng.random() < 0.4
     if as_system:
         messages.append(system(rng.choice(SYSTEM_LEAD) + text))
     keys: list[str] = []
     for turn in range(rng.choices((1, 2, 3, 4, 6), (3, 3, 2, 2, 2))[0]):
-        asked, answer, key = question(rng, rng.choice(facts)[0], facts)
-        asked = vary(rng, asked)
+        words, thinking, answer, key = question(rng, rng.choice(facts)[0], facts, said, asked)
+        words = vary(rng, words)
         if turn == 0 and not as_system:
             if rng.random() < 0.25:
                 messages += [user(rng.choice(LEAD) + text), assistant("Ok, I will remember that.")]
             else:
                 glue = rng.choice([" ", " ", "\n", "\n\n", "\nQuestion: "])
-                asked = rng.choice(LEAD) + text + glue + asked
-        messages += [user(asked), assistant(answer)]
+                words = rng.choice(LEAD) + text + glue + words
+        messages += [user(words), assistant(answer, thinking)]
         keys.append(key)
     return Case("facts", messages, keys)
+
+
+def practice(rng: random.Random) -> Case:
+    return make(rng, PRACTICE)

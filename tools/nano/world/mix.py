@@ -7,18 +7,21 @@ from typing import Callable
 from . import arithmetic, facts, general, recall, spelling, tooling
 from .case import Case, sample_split, system
 
-SKILLS: dict[str, tuple[Callable[[random.Random], Case], float]] = {
-    "arithmetic": (arithmetic.make, 20),
-    "spelling": (spelling.make, 26),
-    "facts": (facts.make, 26),
+Maker = Callable[[random.Random], Case]
+
+SKILLS: dict[str, tuple[Maker, float]] = {
+    "arithmetic": (arithmetic.make, 18),
+    "spelling": (spelling.make, 22),
+    "facts": (facts.make, 50),
     "tools": (tooling.make, 14),
     "recall": (recall.make, 14),
-    "general": (general.make, 20),
+    "general": (general.make, 18),
 }
+PRACTICE: dict[str, Maker] = {name: make for name, (make, _) in SKILLS.items()} | {"facts": facts.practice}
 
 
 def train_case(rng: random.Random) -> Case:
-    make = rng.choices([m for m, _ in SKILLS.values()], [w for _, w in SKILLS.values()])[0]
+    make = PRACTICE[rng.choices(list(SKILLS), [w for _, w in SKILLS.values()])[0]]
     case = sample_split(make, rng, held_out=False)
     # single questions also come one after the other, as people ask them
     while case.category in ("arithmetic", "spelling", "general") and rng.random() < 0.25:
