@@ -61,6 +61,11 @@ function(millrace_isa_sources target)
   set(flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
   set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mbmi2
     -mprefer-vector-width=512)
+  # Everything is inlined here: with sanitizers -O3 would take minutes and gigabytes a source.
+  set(level -O3)
+  if(MILLRACE_SANITIZE)
+    set(level -O1)
+  endif()
   foreach(isa IN LISTS ARG_ISAS)
     add_library(${target}_${isa} OBJECT ${ARG_SOURCES})
     target_include_directories(${target}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/src)
@@ -68,7 +73,7 @@ function(millrace_isa_sources target)
     # The linked options come first, so that what is switched off here stays off: GCC 12's own
     # AVX-512 headers set off the warnings about uninitialised values (GCC bug 105593).
     target_link_libraries(${target}_${isa} PRIVATE millrace_options)
-    target_compile_options(${target}_${isa} PRIVATE ${flags_${isa}} -O3
+    target_compile_options(${target}_${isa} PRIVATE ${flags_${isa}} ${level}
       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-uninitialized>)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${isa}>)
   endforeach()
