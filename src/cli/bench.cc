@@ -8,8 +8,10 @@
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "device/cpu/cpu_device.h"
 #include "engine/parts.h"
 #include "ops/machine_ceilings.h"
+#include "ops/op_timing.h"
 
 namespace millrace::cli {
 namespace {
@@ -29,7 +31,45 @@ struct BenchOptions {
   std::int64_t decode_steps = 16;
   bool json = false;
   std::string svg;
+  std::optional<std::string> ops;  // time single ops whose case holds this text
 };
+
+// Full-size cases of single ops, each with the share of the nearer limit.
+Status bench_ops(const BenchOptions& options) {
+  const std::unique_ptr<Device> device = make_cpu_device(options.model.threads);
+  const MachineCeilings ceilings = measure_ceilings(*device);
+  const std::vector<OpTiming> timings =
+      MILLRACE_TRY(time_op_cases(*device, {.filter = *options.ops, .kernel = {}}));
+  Json rows = Json::array();
+  if (!options.json)
+    fmt::print(
+        "{} | {} threads | measured here: read {:.1f} GB/s, {:.0f} GFLOP/s\n{:<62} {:<11} {:>9} "
+        "{:>8} {:>9}\n",
+        device->traits().name, device->traits().parallelism, ceilings.read_gb_s, ceilings.gflop_s,
+        "case", "kernel", "ms", "GB/s", "GFLOP/s");
+  for (const OpTiming& t : timings) {
+    if (options.json)
+      rows.push_back({{"op", t.op},
+                      {"case", t.name},
+                      {"kernel", t.kernel},
+                      {"bytes", t.bytes},
+                      {"flops", t.flops},
+                      {"median_ms", t.median_s * 1e3},
+                      {"min_ms", t.min_s * 1e3},
+                      {"max_ms", t.max_s * 1e3},
+                      {"gb_per_second", t.gb_s()},
+                      {"gflop_per_second", t.gflop_s()}});
+    else
+      fmt::print("{:<62} {:<11} {:>9.3f} {:>8.1f} {:>9.1f}\n", fmt::format("{} {}", t.op, t.name),
+                 t.kernel, t.median_s * 1e3, t.gb_s(), t.gflop_s());
+  }
+  if (options.json)
+    fmt::print("{}\n", Json{{"read_gb_per_second", ceilings.read_gb_s},
+                            {"peak_gflop_per_second", ceilings.gflop_s},
+                            {"cases", std::move(rows)}}
+                           .dump(2));
+  return {};
+}
 
 // Drives steps of random tokens through a runner and times them.
 class Bench {
@@ -201,7 +241,11 @@ Command add_bench(CLI::App& app) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* bench_app = app.add_subcommand(
       "bench", "Prefill and decode speed, beside what this machine's memory and cores allow");
-  options->model.add_to(*bench_app);
+  CLI::Option* model = options->model.add_to(*bench_app);
+  model->required(false);
+  bench_app->add_option("--ops", options->ops,
+                        "Time single ops at full size instead of a model: those whose name holds "
+                        "this text; \"\" for all");
   bench_app->add_option("--prefill", options->prefill, "Prompt lengths")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20))
@@ -223,7 +267,12 @@ Command add_bench(CLI::App& app) {
       ->capture_default_str();
   bench_app->add_flag("--json", options->json, "Print JSON");
   bench_app->add_option("--svg", options->svg, "Also draw the results into this file");
-  return {bench_app, [=] { return bench(*options); }};
+  return {bench_app, [=]() -> Status {
+            if (options->ops) return bench_ops(*options);
+            if (model->count() == 0)
+              return fail(ErrorCode::InvalidArgument, "bench: give a model, or --ops");
+            return bench(*options);
+          }};
 }
 
 }  // namespace millrace::cli

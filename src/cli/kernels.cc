@@ -4,7 +4,9 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "device/cpu/cpu_device.h"
 #include "engine/parts.h"
+#include "ops/op_cases.h"
 
 namespace millrace::cli {
 namespace {
@@ -12,9 +14,33 @@ namespace {
 struct KernelsOptions {
   ModelOptions model;
   bool json = false;
+  bool matrix = false;
 };
 
+// Which kernel runs which types of which op on this machine: read off the ops' case tables.
+void print_matrix(bool json) {
+  const std::unique_ptr<Device> device = make_cpu_device();
+  Json rows = Json::array();
+  for (const SupportRow& row : support_matrix(device->traits())) {
+    if (json)
+      rows.push_back({{"op", row.op},
+                      {"types", row.types},
+                      {"kernel", row.kernel},
+                      {"priority", to_string(row.priority)},
+                      {"runs", row.reason.empty()},
+                      {"reason", row.reason}});
+    else
+      fmt::print("{:<12} {:<14} {:<12} {:<12} {}\n", row.op, row.types, row.kernel,
+                 to_string(row.priority), row.reason.empty() ? "yes" : "no: " + row.reason);
+  }
+  if (json) fmt::print("{}\n", rows.dump(2));
+}
+
 Status kernels(KernelsOptions options) {
+  if (options.matrix) {
+    print_matrix(options.json);
+    return {};
+  }
   // A config is enough: shapes and types decide, so dummy weights stand in for absent ones.
   EngineOptions engine = MILLRACE_TRY(options.model.resolve());
   engine.context = 16;
@@ -59,9 +85,16 @@ Command add_kernels(CLI::App& app) {
   auto options = std::make_shared<KernelsOptions>();
   CLI::App* kernels_app =
       app.add_subcommand("kernels", "Which kernel serves each op of a model here, and why");
-  options->model.add_to(*kernels_app);
+  CLI::Option* model = options->model.add_to(*kernels_app);
+  model->required(false);
+  kernels_app->add_flag("--matrix", options->matrix,
+                        "Every op, type and kernel, and whether it runs on this machine");
   kernels_app->add_flag("--json", options->json, "Print JSON");
-  return {kernels_app, [=] { return kernels(*options); }};
+  return {kernels_app, [=]() -> Status {
+            if (model->count() == 0 && !options->matrix)
+              return fail(ErrorCode::InvalidArgument, "kernels: give a model, or --matrix");
+            return kernels(*options);
+          }};
 }
 
 }  // namespace millrace::cli

@@ -6,10 +6,12 @@
 
 namespace millrace::cli {
 
-void ModelOptions::add_to(CLI::App& app) {
-  app.add_option("model", model,
-                 "A folder in Hugging Face layout, a .gguf file, or a hub name ORG/NAME[:QUANT]")
-      ->required();
+CLI::Option* ModelOptions::add_to(CLI::App& app) {
+  CLI::Option* model_option =
+      app.add_option(
+             "model", model,
+             "A folder in Hugging Face layout, a .gguf file, or a hub name ORG/NAME[:QUANT]")
+          ->required();
   app.add_option("--load-format", load_format,
                  "auto: weights from files; dummy: seeded random weights from config.json alone")
       ->check(CLI::IsMember({"auto", "dummy"}))
@@ -27,6 +29,7 @@ void ModelOptions::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--kernel", kernels,
                  "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)");
+  return model_option;
 }
 
 Result<std::string> local_model(const std::string& model) {

@@ -19,8 +19,8 @@ struct ModelOptions {
   std::string kv_dtype = "auto";
   std::vector<std::string> kernels;  // "op=name"
 
-  // Adds MODEL and the flags to a command.
-  void add_to(CLI::App& app);
+  // Adds MODEL and the flags to a command; returns MODEL's option, which is required.
+  CLI::Option* add_to(CLI::App& app);
   // Resolves a hub name to a local folder (downloading if need be) and checks the values.
   Result<EngineOptions> resolve() const;
 };

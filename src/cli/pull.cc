@@ -1,11 +1,19 @@
 // `millrace pull`: downloads a model from the hub.
 #include <fmt/format.h>
 
+#include <atomic>
+#include <csignal>
+
 #include "base/units.h"
 #include "cli/command.h"
 #include "hub/hub.h"
 
 namespace millrace::cli {
+namespace {
+
+std::atomic<bool> interrupted = false;  // a signal handler can reach nothing else
+
+}  // namespace
 
 Command add_pull(CLI::App& app) {
   struct Flags {
@@ -28,6 +36,9 @@ Command add_pull(CLI::App& app) {
   return {pull_app, [=]() -> Status {
             const ModelRef ref = MILLRACE_TRY(parse_model_ref(flags->model));
             const HubOptions hub = HubOptions::from_environment();
+            // Ctrl-C ends the download in good order: what came stays for the next pull.
+            std::signal(SIGINT, [](int) { interrupted = true; });
+            flags->pull.cancelled = &interrupted;
             if (flags->dry_run) {
               const std::vector<RemoteFile> files = MILLRACE_TRY(list_files(ref, hub, flags->pull));
               for (const RemoteFile& file : files)
