@@ -1,7 +1,6 @@
 # Every library Millrace uses, all Debian packages; docs/dependencies.md says why each is here.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(CLI11 REQUIRED)

@@ -178,7 +178,8 @@ Result<TensorView> TensorResolver::find(const TensorSpec& spec) const {
   if (!found) {
     const auto stacked = MILLRACE_TRY(find_in_stack(spec));
     if (stacked) return *stacked;
-    return fail(ErrorCode::Corrupt, "{}: tensor {} is missing", checkpoint_->origin(), name);
+    // Says whether it is missing, or there in a type that Millrace does not run.
+    return tl::unexpected<Error>(checkpoint_->get(name).error());
   }
   // A conv kernel may be stored squeezed: [hidden, K] instead of [hidden, 1, K].
   const bool squeezed =
