@@ -44,7 +44,11 @@ function(millrace_room name)
   add_library(millrace_${name} STATIC ${ARG_SOURCES})
   add_library(millrace::${name} ALIAS millrace_${name})
   target_include_directories(millrace_${name} PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/millrace>)
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+    # Consumers write <millrace/engine/engine.h>; headers name each other "engine/load.h".
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/millrace>)
+  set_target_properties(millrace_${name} PROPERTIES EXPORT_NAME ${name})
   list(TRANSFORM ARG_DEPS PREPEND millrace_)
   target_link_libraries(millrace_${name} PUBLIC ${ARG_DEPS} ${ARG_LIBS}
     PRIVATE $<BUILD_INTERFACE:millrace_options>)
