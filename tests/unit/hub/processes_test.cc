@@ -19,31 +19,17 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWeights = "model.safetensors";
 
-// Runs the test Child.Pulls of this very program in a process of its own.
+// A pull in a process of its own: pull_child.cc.
 pid_t spawn_pull(const std::string& endpoint, const fs::path& cache) {
-  std::string program = "/proc/self/exe";
-  std::string filter = "--gtest_filter=Child.Pulls";
-  char* arguments[] = {program.data(), filter.data(), nullptr};
-  ::setenv("MILLRACE_TEST_ENDPOINT", endpoint.c_str(), 1);
-  ::setenv("MILLRACE_TEST_CACHE", cache.c_str(), 1);
+  std::string program = MILLRACE_PULL_CHILD;
+  std::string from = endpoint;
+  std::string to = cache.string();
+  char* arguments[] = {program.data(), from.data(), to.data(), nullptr};
   pid_t child = 0;
   const int error = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ);
   ::unsetenv("MILLRACE_TEST_ENDPOINT");
   ::unsetenv("MILLRACE_TEST_CACHE");
   return error == 0 ? child : -1;
-}
-
-TEST(Child, Pulls) {
-  const char* endpoint = std::getenv("MILLRACE_TEST_ENDPOINT");
-  const char* cache = std::getenv("MILLRACE_TEST_CACHE");
-  if (endpoint == nullptr || cache == nullptr) GTEST_SKIP() << "run by the other tests";
-  HubOptions options;
-  options.endpoint = endpoint;
-  options.cache = cache;
-  options.stall_timeout = std::chrono::milliseconds(5000);
-  const auto pulled =
-      pull(*parse_model_ref(kRepo), options, {.connections = 2, .piece_bytes = 1'000'000});
-  EXPECT_TRUE(pulled.has_value()) << pulled.error().message;
 }
 
 bool succeeded(pid_t child) {
