@@ -143,6 +143,7 @@ class Cli(unittest.TestCase):
             self.read_until(terminal, "> ")
             os.write(terminal, b"/reset\n")
             self.read_until(terminal, "starts over")
+            self.read_until(terminal, "> ")  # a key sent before the prompt would meet a terminal in line mode
             os.write(terminal, b"\x04")
             deadline = time.time() + 20
             while os.waitpid(pid, os.WNOHANG) == (0, 0):
