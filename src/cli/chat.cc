@@ -109,6 +109,8 @@ std::optional<std::string> LineEditor::read(const char* prompt) {
   ::sigaction(SIGINT, &interrupt, &before);
   const sigset_t set = interrupt_set();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  // Before the prompt is seen: a key that comes at once must not meet a terminal in line mode.
+  el_set(state_->line, EL_PREP_TERM, 1);
   int length = 0;
   errno = 0;
   const char* text = el_gets(state_->line, &length);
