@@ -16,7 +16,7 @@ endif()
 
 # a*b+c stays two roundings unless a kernel's source set asks for more: reference code must give
 # the same bits on every architecture.
-add_compile_options(-ffp-contract=off)
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 
 add_library(millrace_options INTERFACE)
 target_compile_options(millrace_options INTERFACE

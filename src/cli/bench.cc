@@ -204,7 +204,8 @@ Status bench(const BenchOptions& options) {
   report.threads = parts->device->traits().parallelism;
   report.weights = std::string(to_string(parts->model->weights().layers.front().ffn_dtype()));
   report.model_bytes = parts->model->weights().bytes_per_token;
-  const MachineCeilings ceilings = measure_ceilings(*parts->device);
+  MachineCeilings ceilings;
+  if (parts->device->traits().backend == Backend::Cpu) ceilings = measure_ceilings(*parts->device);
   report.read_gb_s = ceilings.read_gb_s;
   report.peak_gflop_s = ceilings.gflop_s;
 

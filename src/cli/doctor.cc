@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "device/cpu/cpu_device.h"
+#include "device/cuda/cuda_device.h"
 #include "hub/hub.h"
 #include "ops/machine_ceilings.h"
 
@@ -89,7 +90,8 @@ Command add_doctor(CLI::App& app) {
               fmt::print("  {:<18} {}\n", finding.what, finding.found);
               if (!finding.advice.empty()) fmt::print("  {:<18} -> {}\n", "", finding.advice);
             }
-            fmt::print("  {:<18} cpu\n", "backends built");
+            for (const std::string& line : describe_cuda())
+              fmt::print("  {:<18} {}\n", "CUDA", line);
             return {};
           }};
 }

@@ -19,6 +19,10 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
   app.add_option("--dummy-seed", dummy_seed, "Seed of dummy weights")->capture_default_str();
   app.add_option("--dummy-dtype", dummy_dtype,
                  "Store dummy matrices as bf16, f16, f32, q8_0, q4_0, q4_k, ...");
+  app.add_option("--device", device,
+                 "auto: an NVIDIA GPU where there is one, else the CPU; or cpu, cuda, cuda:INDEX, "
+                 "emulated (GPU kernels on the host, for tests)")
+      ->capture_default_str();
   app.add_option("-t,--threads", threads, "Threads; 0: one per available core")
       ->capture_default_str();
   app.add_option("-c,--context", context,
@@ -49,6 +53,7 @@ Result<std::string> local_model(const std::string& model) {
 Result<EngineOptions> ModelOptions::resolve() const {
   EngineOptions options;
   options.model = MILLRACE_TRY(local_model(model));
+  options.device = device;
   options.threads = threads;
   options.context = context;
   if (kv_dtype != "auto") options.kv_dtype = parse_dtype(kv_dtype);

@@ -14,6 +14,7 @@ struct ModelOptions {
   std::string load_format = "auto";
   std::uint64_t dummy_seed = 0;
   std::string dummy_dtype;
+  std::string device = "auto";
   int threads = 0;
   std::int64_t context = 0;
   std::string kv_dtype = "auto";

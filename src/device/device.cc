@@ -10,12 +10,14 @@ std::string_view to_string(Backend backend) {
       return "cuda";
     case Backend::Hip:
       return "hip";
+    case Backend::Emulated:
+      return "emulated";
   }
   return "unknown";
 }
 
 DeviceBuffer::~DeviceBuffer() {
-  if (data_) device_->release(data_, bytes_);
+  if (data_) device_->release(data_, bytes_, kind_);
 }
 
 }  // namespace millrace

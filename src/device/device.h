@@ -3,26 +3,37 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
 #include "device/cpu/cpu_features.h"
 
 namespace millrace {
 
-enum class Backend { Cpu, Cuda, Hip };
+// Emulated: the GPU kernels, run on the host; see emulated/emulated_device.h.
+enum class Backend { Cpu, Cuda, Hip, Emulated };
 std::string_view to_string(Backend backend);
 
 // Everything kernel selection may depend on; plain data, so that a choice can be printed for a
 // machine that is not here.
 struct DeviceTraits {
   Backend backend = Backend::Cpu;
-  std::string name;     // "AMD EPYC 9354", "NVIDIA H200"
-  int arch = 0;         // 90 for sm_90, 942 for gfx942, 0 on a CPU
-  int parallelism = 1;  // threads, or multiprocessors
-  CpuFeatures cpu;      // of the host
+  std::string name;               // "AMD EPYC 9354", "NVIDIA H200"
+  int arch = 0;                   // 90 for sm_90, 942 for gfx942, 0 on a CPU
+  int parallelism = 1;            // threads, or multiprocessors
+  std::int64_t memory_bytes = 0;  // of a GPU
+  CpuFeatures cpu;                // of the host
+};
+
+// The machine failed us: no device, no memory on it, an error it reported. Thrown; the edge turns
+// it into one line.
+class DeviceError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 // A queue of work in order. On the CPU work is done when launch() returns; elsewhere it is not.
@@ -31,14 +42,38 @@ class Stream {
   virtual ~Stream() = default;
 };
 
+// A point in a stream's work.
+class Event {
+ public:
+  virtual ~Event() = default;
+  // The work queued on the stream so far.
+  virtual void record(Stream& stream) = 0;
+  // Has it been done? True before the first record().
+  virtual bool done() const = 0;
+  // Blocks the calling thread until it has.
+  virtual void wait() const = 0;
+};
+
+// Work that was recorded once and can be queued again as a whole.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+  virtual void launch(Stream& stream) = 0;
+};
+
 class Device;
 
-// Owns device memory; freed (to the device's pool) on destruction. The device must outlive it.
+enum class MemoryKind {
+  Device,  // where kernels work
+  Pinned,  // of the host, in reach of the device: copies to and from it run beside kernels
+};
+
+// Owns memory of a device; freed (to the device's pool) on destruction. The device must outlive it.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
-  DeviceBuffer(Device* device, void* data, std::size_t bytes)
-      : device_(device), data_(data), bytes_(bytes) {}
+  DeviceBuffer(Device* device, void* data, std::size_t bytes, MemoryKind kind = MemoryKind::Device)
+      : device_(device), data_(data), bytes_(bytes), kind_(kind) {}
   DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
   DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
     swap(other);
@@ -59,11 +94,13 @@ class DeviceBuffer {
     std::swap(device_, other.device_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(kind_, other.kind_);
   }
 
   Device* device_ = nullptr;
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+  MemoryKind kind_ = MemoryKind::Device;
 };
 
 class Device {
@@ -75,6 +112,9 @@ class Device {
   // Zero-filled memory, 256-byte aligned at least. Throws std::bad_alloc. Where the host can see
   // device memory, pages are committed only when touched.
   virtual DeviceBuffer allocate(std::size_t bytes) = 0;
+
+  // Zero-filled host memory for staging: page-locked where that makes a difference.
+  virtual DeviceBuffer allocate_pinned(std::size_t bytes) = 0;
 
   // True where kernels read host memory at full speed: weights are then used where they are
   // mapped, without a copy.
@@ -88,9 +128,22 @@ class Device {
   // Waits until all work queued so far is done. Never called inside a step.
   virtual void synchronize(Stream& stream) = 0;
 
+  virtual std::unique_ptr<Event> make_event() = 0;
+
+  // What `work` queues on the stream, recorded instead of run; null where the device cannot.
+  virtual std::unique_ptr<Graph> record(Stream& stream, const std::function<void()>& work) = 0;
+
  private:
   friend class DeviceBuffer;
-  virtual void release(void* data, std::size_t bytes) noexcept = 0;
+  virtual void release(void* data, std::size_t bytes, MemoryKind kind) noexcept = 0;
+};
+
+// For devices whose work is done when the call that queues it returns.
+class ImmediateEvent final : public Event {
+ public:
+  void record(Stream&) override {}
+  bool done() const override { return true; }
+  void wait() const override {}
 };
 
 }  // namespace millrace

@@ -27,6 +27,7 @@ namespace millrace {
 struct EngineOptions {
   std::string model;  // a folder in Hugging Face layout, a .gguf file
   LoadOptions load;
+  std::string device = "auto";     // see device/open_device.h
   int threads = 0;                 // 0: one per core this process may use
   std::int64_t context = 0;        // most tokens of a sequence; 0: min(model's own, 32768)
   std::int64_t max_sequences = 8;  // running and kept ones together

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <new>
 
-#include "device/cpu/cpu_device.h"
+#include "device/open_device.h"
 
 namespace millrace {
 
@@ -47,13 +47,13 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
 }
 
 MemoryPlan plan_memory(const ModelConfig& config, std::int64_t weight_bytes,
-                       const EngineSizes& sizes) {
+                       const EngineSizes& sizes, DType activation) {
   const CacheGeometry geometry = config.cache_geometry(sizes.kv_dtype, sizes.draft_columns);
   MemoryPlan plan;
   plan.weights = weight_bytes;
   plan.kv = std::int64_t{sizes.blocks} * geometry.block_tokens * geometry.kv_bytes_per_token();
   plan.conv = std::int64_t{sizes.slots} * geometry.conv_bytes_per_sequence();
-  plan.workspace = Runner::bytes_for(config, sizes.limits);
+  plan.workspace = Runner::bytes_for(config, activation, sizes.limits);
   plan.tables = bytes_of(DType::F32, sizes.context * config.head_dim);
   return plan;
 }
@@ -63,7 +63,7 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
   parts->sizes = MILLRACE_TRY(engine_sizes(files.config, options));
   const EngineSizes& sizes = parts->sizes;
   try {
-    parts->device = make_cpu_device(options.threads);
+    parts->device = MILLRACE_TRY(open_device(options.device, options.threads));
     ModelWeights weights =
         MILLRACE_TRY(bind_weights(files.config, files.checkpoint, *parts->device));
     parts->model.emplace(MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device,
@@ -76,6 +76,8 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
     return fail(ErrorCode::TooLarge,
                 "{}: not enough memory for caches and workspace; a smaller --context helps",
                 files.path);
+  } catch (const DeviceError& error) {
+    return fail(ErrorCode::Unavailable, "{}: {}", options.device, error.what());
   }
   parts->files = std::move(files);
   return parts;

@@ -34,7 +34,7 @@ struct MemoryPlan {
   std::int64_t total() const { return weights + kv + conv + workspace + tables; }
 };
 MemoryPlan plan_memory(const ModelConfig& config, std::int64_t weight_bytes,
-                       const EngineSizes& sizes);
+                       const EngineSizes& sizes, DType activation = DType::F32);
 
 // Members in order of dependence: later ones refer to earlier ones.
 struct EngineParts {

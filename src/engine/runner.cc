@@ -14,8 +14,9 @@ std::size_t padded_bytes(const std::vector<T>& values) {
 
 }  // namespace
 
-std::int64_t Runner::bytes_for(const ModelConfig& config, const RunnerLimits& limits) {
-  return Workspace::bytes_for(config, limits.max_rows, limits.max_logit_rows);
+std::int64_t Runner::bytes_for(const ModelConfig& config, DType activation,
+                               const RunnerLimits& limits) {
+  return Workspace::bytes_for(config, activation, limits.max_rows, limits.max_logit_rows);
 }
 
 Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const RunnerLimits& limits)
@@ -26,11 +27,12 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
       stream_(device.make_stream()),
       workspace_(device, model.config(), limits.max_rows, limits.max_logit_rows),
       tokens_(static_cast<std::size_t>(limits.max_rows)),
+      row_spans_(static_cast<std::size_t>(limits.max_rows)),
       spans_(static_cast<std::size_t>(limits.max_spans)),
       tables_(static_cast<std::size_t>(limits.max_spans * limits.max_blocks)),
       logit_rows_(static_cast<std::size_t>(limits.max_logit_rows)) {
   if (device.uses_host_memory()) return;
-  device_inputs_ = device.allocate(padded_bytes(tokens_) + padded_bytes(spans_) +
+  device_inputs_ = device.allocate(2 * padded_bytes(tokens_) + padded_bytes(spans_) +
                                    padded_bytes(tables_) + padded_bytes(logit_rows_));
   host_logits_.resize(static_cast<std::size_t>(limits.max_logit_rows * model.config().vocab));
 }
@@ -64,6 +66,7 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
                  .slot = memory.slot(),
                  .conv_from = replay ? static_cast<std::int32_t>(first) : 0,
                  .writes_kv = replay ? 0 : 1};
+    std::fill_n(row_spans_.begin() + row, count, static_cast<std::int32_t>(i));
     input.batch.max_count = std::max(input.batch.max_count, count);
     row += count;
     const std::int64_t wanted = span.logits == Logits::None  ? 0
@@ -77,6 +80,7 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
   input.batch.rows = row;
   input.batch.spans = spans_.data();
   input.batch.span_count = static_cast<std::int64_t>(spans.size());
+  input.batch.row_spans = row_spans_.data();
   input.batch.block_tables = tables_.data();
   input.batch.table_stride = limits_.max_blocks;
   input.logit_rows = logit_rows_.data();
@@ -97,6 +101,7 @@ void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
       return there;
     };
     input.tokens = send(tokens_);
+    input.batch.row_spans = send(row_spans_);
     input.batch.spans = send(spans_);
     input.batch.block_tables = send(tables_);
     input.logit_rows = send(logit_rows_);

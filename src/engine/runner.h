@@ -47,7 +47,8 @@ class Runner {
   const RunnerLimits& limits() const { return limits_; }
 
   // Memory the constructor takes, for `inspect`.
-  static std::int64_t bytes_for(const ModelConfig& config, const RunnerLimits& limits);
+  static std::int64_t bytes_for(const ModelConfig& config, DType activation,
+                                const RunnerLimits& limits);
 
  private:
   // Fills the host side of the step; returns what the model reads.
@@ -61,6 +62,7 @@ class Runner {
   Workspace workspace_;
   // Host staging, and the same on the device where that is elsewhere.
   std::vector<std::int32_t> tokens_;
+  std::vector<std::int32_t> row_spans_;
   std::vector<SpanView> spans_;
   std::vector<std::int32_t> tables_;
   std::vector<std::int32_t> logit_rows_;

@@ -10,9 +10,9 @@ namespace {
 // Chooses and reports; equal choices are counted, not repeated.
 class Chooser {
  public:
-  Chooser(const DeviceTraits& traits, const KernelOverrides& overrides,
+  Chooser(const DeviceTraits& traits, DType activation, const KernelOverrides& overrides,
           std::vector<KernelReport>& reports)
-      : traits_(traits), overrides_(overrides), reports_(reports) {}
+      : traits_(traits), activation_(activation), overrides_(overrides), reports_(reports) {}
 
   template <typename Op>
   Result<const KernelSpec<Op>*> choose(const typename Op::Key& key) {
@@ -30,12 +30,13 @@ class Chooser {
 
   Status choose(MatrixWeight& matrix) {
     matrix.kernel = MILLRACE_TRY(choose<Linear>(
-        {matrix.weight.dtype, DType::F32, matrix.weight.shape[0], matrix.weight.shape[1]}));
+        {matrix.weight.dtype, activation_, matrix.weight.shape[0], matrix.weight.shape[1]}));
     return {};
   }
 
  private:
   const DeviceTraits& traits_;
+  DType activation_;
   const KernelOverrides& overrides_;
   std::vector<KernelReport>& reports_;
 };
@@ -90,8 +91,8 @@ Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device
 }
 
 Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides) {
-  Chooser chooser(device.traits(), overrides, reports_);
-  const DType activation = DType::F32;
+  const DType activation = activation_dtype(device, config_);
+  Chooser chooser(device.traits(), activation, overrides, reports_);
   embedding_ = MILLRACE_TRY(
       chooser.choose<Embedding>({weights_.embedding.dtype, activation, config_.hidden}));
   rms_norm_ = MILLRACE_TRY(chooser.choose<RmsNorm>({activation, config_.hidden}));

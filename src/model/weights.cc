@@ -5,6 +5,7 @@
 
 #include "model/tensor_names.h"
 #include "tensor/decode_row.h"
+#include "tensor/half.h"
 
 namespace millrace {
 namespace {
@@ -23,13 +24,31 @@ class Binder {
   Result<TensorView> matrix(const std::string& name) {
     const TensorView stored = MILLRACE_TRY(stored_tensor(name));
     if (device_.uses_host_memory()) return stored;
-    TensorView copy = stored;
-    const auto bytes = static_cast<std::size_t>(stored.bytes());
-    DeviceBuffer buffer = device_.allocate(bytes);
-    upload(buffer.as<void>(), stored.data, bytes);
+    TensorView copy = on_device(stored);
+    DeviceBuffer buffer = device_.allocate(static_cast<std::size_t>(copy.bytes()));
+    upload(buffer.as<void>(), stored, copy.dtype);
     copy.data = buffer.as<void>();
     weights_.buffers.push_back(std::move(buffer));
     return copy;
+  }
+
+  // Matrices of one shape and type; on other devices one behind the other, as GPU kernels want
+  // the experts of a layer.
+  Result<std::vector<TensorView>> stack(const std::vector<std::string>& names) {
+    std::vector<TensorView> views;
+    for (const std::string& name : names) views.push_back(MILLRACE_TRY(stored_tensor(name)));
+    if (device_.uses_host_memory()) return views;
+    TensorView copy = on_device(views.front());
+    const auto bytes = static_cast<std::size_t>(copy.bytes());
+    DeviceBuffer buffer = device_.allocate(bytes * views.size());
+    for (std::size_t i = 0; i < views.size(); ++i) {
+      std::byte* target = buffer.as<std::byte>() + i * bytes;
+      upload(target, views[i], copy.dtype);
+      views[i] = copy;
+      views[i].data = target;
+    }
+    weights_.buffers.push_back(std::move(buffer));
+    return views;
   }
 
   // `stem`.weight with `stem`.bias where the config has one.
@@ -99,11 +118,31 @@ class Binder {
     const std::size_t step = (bytes + 255) / 256 * 256;
     pool_next_ += step;
     pool_left_ -= std::min(step, pool_left_);
-    upload(target, values.data(), bytes);
+    copy(target, values.data(), bytes);
     return static_cast<const float*>(target);
   }
 
-  void upload(void* target, const void* source, std::size_t bytes) {
+  // The type and shape that a matrix has on a GPU, whose kernels read F32 and BF16: half floats
+  // widen, quantised formats become BF16, which is finer than they are.
+  static TensorView on_device(const TensorView& stored) {
+    TensorView view = stored;
+    view.data = nullptr;
+    if (stored.dtype == DType::F16) view.dtype = DType::F32;
+    if (is_quantised(stored.dtype)) view.dtype = DType::BF16;
+    return view;
+  }
+
+  void upload(void* target, const TensorView& stored, DType dtype) {
+    if (dtype == stored.dtype)
+      return copy(target, stored.data, static_cast<std::size_t>(stored.bytes()));
+    const std::vector<float> values = widened(stored);
+    if (dtype == DType::F32) return copy(target, values.data(), values.size() * sizeof(float));
+    std::vector<BF16> narrowed(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) narrowed[i] = to_bf16(values[i]);
+    copy(target, narrowed.data(), narrowed.size() * sizeof(BF16));
+  }
+
+  void copy(void* target, const void* source, std::size_t bytes) {
     if (!stream_) stream_ = device_.make_stream();
     device_.copy_in(target, source, bytes, *stream_);
     device_.synchronize(*stream_);
@@ -143,13 +182,14 @@ Result<MoeWeights> bind_moe(Binder& bind, const MoeConfig& config, const std::st
   MoeWeights moe;
   moe.router = MILLRACE_TRY(bind.linear(at + "feed_forward.gate"));
   if (config.use_bias) moe.bias = MILLRACE_TRY(bind.vector(at + "feed_forward.expert_bias"));
-  for (int e = 0; e < config.experts; ++e) {
-    const std::string expert = fmt::format("{}feed_forward.experts.{}.", at, e);
-    ExpertView view;
-    view.w1 = MILLRACE_TRY(bind.matrix(expert + "w1.weight"));
-    view.w3 = MILLRACE_TRY(bind.matrix(expert + "w3.weight"));
-    view.w2 = MILLRACE_TRY(bind.matrix(expert + "w2.weight"));
-    moe.experts.push_back(view);
+  moe.experts.resize(static_cast<std::size_t>(config.experts));
+  for (const auto& [name, member] :
+       {std::pair{"w1", &ExpertView::w1}, {"w3", &ExpertView::w3}, {"w2", &ExpertView::w2}}) {
+    std::vector<std::string> names;
+    for (int e = 0; e < config.experts; ++e)
+      names.push_back(fmt::format("{}feed_forward.experts.{}.{}.weight", at, e, name));
+    const std::vector<TensorView> views = MILLRACE_TRY(bind.stack(names));
+    for (std::size_t e = 0; e < views.size(); ++e) moe.experts[e].*member = views[e];
   }
   return moe;
 }

@@ -13,7 +13,8 @@ struct Plan {
   std::size_t residual, normed, wide, mixed_at, logits, router, chosen, weights, experts, total;
 };
 
-Plan plan_for(const ModelConfig& config, std::int64_t rows, std::int64_t logit_rows) {
+Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
+              std::int64_t logit_rows) {
   Plan plan = {};
   const std::int64_t q_width = std::int64_t{config.heads} * config.head_dim;
   const std::int64_t kv_width = std::int64_t{config.kv_heads} * config.head_dim;
@@ -27,9 +28,9 @@ Plan plan_for(const ModelConfig& config, std::int64_t rows, std::int64_t logit_r
   };
   const auto floats = [](std::int64_t count) { return bytes_of(DType::F32, count); };
   plan.residual = place(floats(rows * config.hidden));
-  plan.normed = place(floats(rows * config.hidden));
-  plan.wide = place(floats(rows * plan.widest));
-  plan.mixed_at = place(floats(rows * plan.mixed));
+  plan.normed = place(bytes_of(activation, rows * config.hidden));
+  plan.wide = place(bytes_of(activation, rows * plan.widest));
+  plan.mixed_at = place(bytes_of(activation, rows * plan.mixed));
   plan.logits = place(floats(logit_rows * config.vocab));
   if (config.moe) {
     const MoeConfig& moe = *config.moe;
@@ -45,24 +46,29 @@ Plan plan_for(const ModelConfig& config, std::int64_t rows, std::int64_t logit_r
 
 }  // namespace
 
-std::int64_t Workspace::bytes_for(const ModelConfig& config, std::int64_t max_rows,
-                                  std::int64_t max_logit_rows) {
-  return static_cast<std::int64_t>(plan_for(config, max_rows, max_logit_rows).total);
+DType activation_dtype(const Device& device, const ModelConfig& config) {
+  return device.uses_host_memory() || config.dtype == DType::F32 ? DType::F32 : DType::BF16;
+}
+
+std::int64_t Workspace::bytes_for(const ModelConfig& config, DType activation,
+                                  std::int64_t max_rows, std::int64_t max_logit_rows) {
+  return static_cast<std::int64_t>(plan_for(config, activation, max_rows, max_logit_rows).total);
 }
 
 Workspace::Workspace(Device& device, const ModelConfig& config, std::int64_t max_rows,
                      std::int64_t max_logit_rows)
     : max_rows_(max_rows), max_logit_rows_(max_logit_rows) {
-  const Plan plan = plan_for(config, max_rows, max_logit_rows);
+  const DType activation = activation_dtype(device, config);
+  const Plan plan = plan_for(config, activation, max_rows, max_logit_rows);
   memory_ = device.allocate(plan.total);
   std::byte* base = memory_.as<std::byte>();
-  const auto matrix = [&](std::size_t at, std::int64_t columns) {
-    return MatrixView{base + at, columns, columns, DType::F32};
+  const auto matrix = [&](std::size_t at, std::int64_t columns, DType dtype = DType::F32) {
+    return MatrixView{base + at, columns, columns, dtype};
   };
   residual = matrix(plan.residual, config.hidden);
-  normed = matrix(plan.normed, config.hidden);
-  wide = matrix(plan.wide, plan.widest);
-  mixed = matrix(plan.mixed_at, plan.mixed);
+  normed = matrix(plan.normed, config.hidden, activation);
+  wide = matrix(plan.wide, plan.widest, activation);
+  mixed = matrix(plan.mixed_at, plan.mixed, activation);
   logits = matrix(plan.logits, config.vocab);
   if (config.moe) {
     router = matrix(plan.router, config.moe->experts);

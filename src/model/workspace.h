@@ -9,6 +9,10 @@
 
 namespace millrace {
 
+// What a device computes a model in: F32 where it uses the host's memory (a CPU), and for F32
+// models; else BF16 between ops, with the residual stream and logits in F32.
+DType activation_dtype(const Device& device, const ModelConfig& config);
+
 class Workspace {
  public:
   // Steps of at most max_rows tokens, of which at most max_logit_rows give logits.
@@ -16,7 +20,7 @@ class Workspace {
             std::int64_t max_logit_rows);
 
   // What the constructor allocates, for `inspect`.
-  static std::int64_t bytes_for(const ModelConfig& config, std::int64_t max_rows,
+  static std::int64_t bytes_for(const ModelConfig& config, DType activation, std::int64_t max_rows,
                                 std::int64_t max_logit_rows);
 
   std::int64_t max_rows() const { return max_rows_; }

@@ -28,6 +28,7 @@ struct BatchView {
   std::int64_t rows = 0;            // tokens in the step
   const SpanView* spans = nullptr;  // [span_count], in order of rows
   std::int64_t span_count = 0;
+  const std::int32_t* row_spans = nullptr;     // [rows]: the index in `spans` of each row's
   std::int64_t max_count = 0;                  // longest span; 1 means that all spans decode
   const std::int32_t* block_tables = nullptr;  // [tables][table_stride] block ids
   std::int64_t table_stride = 0;

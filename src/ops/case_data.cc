@@ -162,6 +162,7 @@ CaseBatch::CaseBatch(CaseRandom& random, const std::vector<CaseSpan>& spans, int
                       static_cast<std::int32_t>((s + 1) % (spans.size() + 1)), span.conv_from,
                       span.writes_kv});
     rows_ += span.count;
+    row_spans_.resize(static_cast<std::size_t>(rows_), static_cast<std::int32_t>(s));
   }
 }
 
@@ -170,6 +171,7 @@ BatchView CaseBatch::view() const {
   view.rows = rows_;
   view.spans = spans_.data();
   view.span_count = static_cast<std::int64_t>(spans_.size());
+  view.row_spans = row_spans_.data();
   for (const SpanView& span : spans_)
     view.max_count = std::max<std::int64_t>(view.max_count, span.count);
   view.block_tables = tables_.data();

@@ -72,6 +72,7 @@ class CaseBatch {
 
  private:
   std::vector<SpanView> spans_;
+  std::vector<std::int32_t> row_spans_;
   std::vector<std::int32_t> tables_;
   std::int64_t stride_ = 0;
   std::int64_t rows_ = 0;

@@ -8,7 +8,7 @@
 namespace millrace {
 
 // [rows, columns], rows `stride` elements apart. The row count is the step's and travels beside
-// it. F32 on the CPU.
+// it. F32 on the CPU; on a GPU the residual stream and logits are F32, the rest F32 or BF16.
 struct MatrixView {
   void* data = nullptr;
   std::int64_t columns = 0;

@@ -27,6 +27,7 @@ class CpuDevice final : public Device {
     if (data == MAP_FAILED) throw std::bad_alloc();
     return {this, data, bytes};
   }
+  DeviceBuffer allocate_pinned(std::size_t bytes) override { return allocate(bytes); }
 
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(pool_); }
 
@@ -37,9 +38,13 @@ class CpuDevice final : public Device {
     std::memcpy(host, device, bytes);
   }
   void synchronize(Stream&) override {}
+  std::unique_ptr<Event> make_event() override { return std::make_unique<ImmediateEvent>(); }
+  std::unique_ptr<Graph> record(Stream&, const std::function<void()>&) override { return nullptr; }
 
  private:
-  void release(void* data, std::size_t bytes) noexcept override { ::munmap(data, bytes); }
+  void release(void* data, std::size_t bytes, MemoryKind) noexcept override {
+    ::munmap(data, bytes);
+  }
 
   ThreadPool pool_;
   DeviceTraits traits_;

@@ -1,26 +1,14 @@
-// Causal grouped-query attention over the paged cache (spec 4.4, 5): position p of a sequence
-// attends to cached positions (p - window, p], window 0 meaning all. The keys are visited in
-// order of position in fixed tiles, so a row's result does not depend on how the prompt was cut.
+// How a kernel for attention_params.h is chosen.
 #pragma once
 
 #include <span>
 #include <string>
 
-#include "ops/batch_view.h"
+#include "ops/attention/attention_params.h"
 #include "ops/kernel_registry.h"
-#include "ops/matrix_view.h"
+#include "tensor/dtype.h"
 
 namespace millrace {
-
-struct AttentionParams {
-  MatrixView q;    // [rows, heads*head_dim], after norm and rope
-  KvView cache;    // holds every position up to and including each row's own
-  MatrixView out;  // [rows, heads*head_dim]
-  BatchView batch;
-  int heads;    // query head h reads KV head h / (heads / kv_heads)
-  int window;   // 0: full attention
-  float scale;  // 1/sqrt(head_dim)
-};
 
 struct Attention {
   static constexpr std::string_view kName = "attention";

@@ -29,4 +29,15 @@ void attention_rows(const AttentionParams& p, const SpanView& span, std::int64_t
 std::span<const KernelSpec<Attention>> reference_attention_kernels();
 std::span<const KernelSpec<Attention>> cpu_attention_kernels();
 
+// The portable GPU kernels, attention_gpu.cu, as each backend compiled them.
+namespace cuda {
+std::span<const KernelSpec<Attention>> attention_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<Attention>> attention_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<Attention>> attention_kernels();
+}
+
 }  // namespace millrace

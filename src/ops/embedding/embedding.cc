@@ -11,7 +11,8 @@ std::string to_string(const Embedding::Key& key) {
 
 std::span<const KernelSpec<Embedding>> kernels_of(Embedding) {
   static const std::vector<KernelSpec<Embedding>> kAll =
-      join_kernels<Embedding>({reference_embedding_kernels()});
+      join_kernels<Embedding>({reference_embedding_kernels(), cuda::embedding_kernels(),
+                               hip::embedding_kernels(), emulated::embedding_kernels()});
   return kAll;
 }
 

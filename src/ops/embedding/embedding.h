@@ -1,21 +1,14 @@
-// out[t] = table[tokens[t]]: the rows of the embedding matrix, widened. No scaling (spec 4.1).
+// How a kernel for embedding_params.h is chosen.
 #pragma once
 
 #include <span>
 #include <string>
 
+#include "ops/embedding/embedding_params.h"
 #include "ops/kernel_registry.h"
-#include "ops/matrix_view.h"
-#include "tensor/tensor_view.h"
+#include "tensor/dtype.h"
 
 namespace millrace {
-
-struct EmbeddingParams {
-  TensorView table;            // [vocab, hidden], any stored type
-  const std::int32_t* tokens;  // [rows], each in [0, vocab): the engine checks before the step
-  MatrixView out;              // [rows, hidden]
-  std::int64_t rows;
-};
 
 struct Embedding {
   static constexpr std::string_view kName = "embedding";

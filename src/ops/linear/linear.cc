@@ -10,8 +10,9 @@ std::string to_string(const Linear::Key& key) {
 }
 
 std::span<const KernelSpec<Linear>> kernels_of(Linear) {
-  static const std::vector<KernelSpec<Linear>> kAll =
-      join_kernels<Linear>({reference_linear_kernels(), cpu_linear_kernels()});
+  static const std::vector<KernelSpec<Linear>> kAll = join_kernels<Linear>(
+      {reference_linear_kernels(), cpu_linear_kernels(), cuda::linear_kernels(),
+       hip::linear_kernels(), emulated::linear_kernels()});
   return kAll;
 }
 

@@ -8,4 +8,15 @@ namespace millrace {
 std::span<const KernelSpec<MoeExperts>> reference_moe_experts_kernels();
 std::span<const KernelSpec<MoeExperts>> cpu_moe_experts_kernels();
 
+// The portable GPU kernels, moe_experts_gpu.cu, as each backend compiled them.
+namespace cuda {
+std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
+}
+
 }  // namespace millrace

@@ -9,8 +9,9 @@ std::string to_string(const MoeRoute::Key& key) {
 }
 
 std::span<const KernelSpec<MoeRoute>> kernels_of(MoeRoute) {
-  static const std::vector<KernelSpec<MoeRoute>> kAll =
-      join_kernels<MoeRoute>({reference_moe_route_kernels(), cpu_moe_route_kernels()});
+  static const std::vector<KernelSpec<MoeRoute>> kAll = join_kernels<MoeRoute>(
+      {reference_moe_route_kernels(), cpu_moe_route_kernels(), cuda::moe_route_kernels(),
+       hip::moe_route_kernels(), emulated::moe_route_kernels()});
   return kAll;
 }
 

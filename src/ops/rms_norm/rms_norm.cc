@@ -9,8 +9,9 @@ std::string to_string(const RmsNorm::Key& key) {
 }
 
 std::span<const KernelSpec<RmsNorm>> kernels_of(RmsNorm) {
-  static const std::vector<KernelSpec<RmsNorm>> kAll =
-      join_kernels<RmsNorm>({reference_rms_norm_kernels(), cpu_rms_norm_kernels()});
+  static const std::vector<KernelSpec<RmsNorm>> kAll = join_kernels<RmsNorm>(
+      {reference_rms_norm_kernels(), cpu_rms_norm_kernels(), cuda::rms_norm_kernels(),
+       hip::rms_norm_kernels(), emulated::rms_norm_kernels()});
   return kAll;
 }
 

@@ -1,24 +1,14 @@
-// out[t] = in[t] / sqrt(mean(in[t]^2) + epsilon) * weight (spec 4.2). No "+1" on the weight.
+// How a kernel for rms_norm_params.h is chosen.
 #pragma once
 
 #include <span>
 #include <string>
 
 #include "ops/kernel_registry.h"
-#include "ops/matrix_view.h"
-#include "tensor/tensor_view.h"
+#include "ops/rms_norm/rms_norm_params.h"
+#include "tensor/dtype.h"
 
 namespace millrace {
-
-struct RmsNormParams {
-  MatrixView in;
-  // Row t of `out` comes from row gather[t] of `in`; null: from row t.
-  const std::int32_t* gather;
-  const float* weight;  // [columns]; small vectors are kept in float
-  MatrixView out;       // may be `in` where nothing is gathered
-  std::int64_t rows;
-  float epsilon;
-};
 
 struct RmsNorm {
   static constexpr std::string_view kName = "rms_norm";

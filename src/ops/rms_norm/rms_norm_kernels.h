@@ -18,4 +18,15 @@ void rms_norm_row(const RmsNormParams& p, std::int64_t t);
 std::span<const KernelSpec<RmsNorm>> reference_rms_norm_kernels();
 std::span<const KernelSpec<RmsNorm>> cpu_rms_norm_kernels();
 
+// The portable GPU kernels, rms_norm_gpu.cu, as each backend compiled them.
+namespace cuda {
+std::span<const KernelSpec<RmsNorm>> rms_norm_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<RmsNorm>> rms_norm_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<RmsNorm>> rms_norm_kernels();
+}
+
 }  // namespace millrace

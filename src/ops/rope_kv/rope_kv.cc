@@ -10,8 +10,9 @@ std::string to_string(const RopeKv::Key& key) {
 }
 
 std::span<const KernelSpec<RopeKv>> kernels_of(RopeKv) {
-  static const std::vector<KernelSpec<RopeKv>> kAll =
-      join_kernels<RopeKv>({reference_rope_kv_kernels(), cpu_rope_kv_kernels()});
+  static const std::vector<KernelSpec<RopeKv>> kAll = join_kernels<RopeKv>(
+      {reference_rope_kv_kernels(), cpu_rope_kv_kernels(), cuda::rope_kv_kernels(),
+       hip::rope_kv_kernels(), emulated::rope_kv_kernels()});
   return kAll;
 }
 

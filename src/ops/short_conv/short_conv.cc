@@ -9,8 +9,9 @@ std::string to_string(const ShortConv::Key& key) {
 }
 
 std::span<const KernelSpec<ShortConv>> kernels_of(ShortConv) {
-  static const std::vector<KernelSpec<ShortConv>> kAll =
-      join_kernels<ShortConv>({reference_short_conv_kernels(), cpu_short_conv_kernels()});
+  static const std::vector<KernelSpec<ShortConv>> kAll = join_kernels<ShortConv>(
+      {reference_short_conv_kernels(), cpu_short_conv_kernels(), cuda::short_conv_kernels(),
+       hip::short_conv_kernels(), emulated::short_conv_kernels()});
   return kAll;
 }
 

@@ -18,4 +18,15 @@ void short_conv_channels(const ShortConvParams& p, std::int64_t first, std::int6
 std::span<const KernelSpec<ShortConv>> reference_short_conv_kernels();
 std::span<const KernelSpec<ShortConv>> cpu_short_conv_kernels();
 
+// The portable GPU kernels, short_conv_gpu.cu, as each backend compiled them.
+namespace cuda {
+std::span<const KernelSpec<ShortConv>> short_conv_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<ShortConv>> short_conv_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<ShortConv>> short_conv_kernels();
+}
+
 }  // namespace millrace

@@ -9,8 +9,9 @@ std::string to_string(const SiluMul::Key& key) {
 }
 
 std::span<const KernelSpec<SiluMul>> kernels_of(SiluMul) {
-  static const std::vector<KernelSpec<SiluMul>> kAll =
-      join_kernels<SiluMul>({reference_silu_mul_kernels(), cpu_silu_mul_kernels()});
+  static const std::vector<KernelSpec<SiluMul>> kAll = join_kernels<SiluMul>(
+      {reference_silu_mul_kernels(), cpu_silu_mul_kernels(), cuda::silu_mul_kernels(),
+       hip::silu_mul_kernels(), emulated::silu_mul_kernels()});
   return kAll;
 }
 

@@ -1,20 +1,14 @@
-// out = silu(gate) * up, silu(x) = x / (1 + exp(-x)) (spec 4.5).
+// How a kernel for silu_mul_params.h is chosen.
 #pragma once
 
 #include <span>
 #include <string>
 
 #include "ops/kernel_registry.h"
-#include "ops/matrix_view.h"
+#include "ops/silu_mul/silu_mul_params.h"
+#include "tensor/dtype.h"
 
 namespace millrace {
-
-struct SiluMulParams {
-  MatrixView gate;
-  MatrixView up;
-  MatrixView out;  // may be `gate`
-  std::int64_t rows;
-};
 
 struct SiluMul {
   static constexpr std::string_view kName = "silu_mul";

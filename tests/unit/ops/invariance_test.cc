@@ -221,7 +221,8 @@ TEST(ChunkInvariance, ShortConv) {
           std::int32_t position = 0;
           for (const std::int32_t count : cut.counts) {
             const SpanView span = {0, count, position, 0, 0, 0, 1};
-            const BatchView batch = {count, &span, 1, count, nullptr, 0};
+            const BatchView batch = {
+                .rows = count, .spans = &span, .span_count = 1, .max_count = count};
             launch({view(gates, 3 * kChannels, position),
                     kernel.data(),
                     nullptr,
@@ -357,7 +358,8 @@ TEST(NanShows, InShortConvForAsLongAsItIsRemembered) {
         Floats out(index(kLength * kChannels));
         Floats state(index(2 * kChannels));
         const SpanView span = {0, kLength, 0, 0, 0, 0, 1};
-        const BatchView batch = {kLength, &span, 1, kLength, nullptr, 0};
+        const BatchView batch = {
+            .rows = kLength, .spans = &span, .span_count = 1, .max_count = kLength};
         launch({view(gates, 3 * kChannels),
                 kernel.data(),
                 nullptr,

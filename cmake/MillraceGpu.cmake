@@ -1,0 +1,74 @@
+# GPU code: one set of *_gpu.cu sources, compiled for every backend that this build has.
+# The emulated backend is always built; CUDA where its compiler is found; otherwise a stub is linked
+# that has no kernels, so that nothing above asks what was built.
+set(MILLRACE_CUDA AUTO CACHE STRING "NVIDIA backend: AUTO (where nvcc is found), ON or OFF")
+set(MILLRACE_CUDA_ARCHS 90a 100a 103a CACHE STRING "NVIDIA targets: Hopper, B200, B300")
+
+set(MILLRACE_HAS_CUDA FALSE)
+if(NOT MILLRACE_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_ARCHITECTURES OFF)  # spelled out below: CMake 3.25 does not know 103a
+    if(CCACHE_PROGRAM AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+      set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    endif()
+    enable_language(CUDA)
+    # CMake 3.25 does not know either how nvcc is asked for C++20.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    find_package(CUDAToolkit REQUIRED)
+    set(MILLRACE_HAS_CUDA TRUE)
+  elseif(MILLRACE_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "MILLRACE_CUDA=ON, but no CUDA compiler was found (set CUDACXX to nvcc)")
+  endif()
+endif()
+message(STATUS "CUDA backend: ${MILLRACE_HAS_CUDA}")
+
+# millrace_gpu_sources(TARGET OPS rms_norm ...)
+# OP/OP_gpu.cu holds kernels (no header with fmt in it: nvcc cannot read that), OP/OP_gpu.cc says
+# what they can do; both are compiled once a backend, with MILLRACE_GPU naming it.
+# gpu_absent.cc is compiled in their place for a backend that this build lacks.
+function(millrace_gpu_sources target)
+  cmake_parse_arguments(ARG "" "" "OPS" ${ARGN})
+  set(kernels ${ARG_OPS})
+  set(rules ${ARG_OPS})
+  list(TRANSFORM kernels REPLACE "(.+)" "\\1/\\1_gpu.cu")
+  list(TRANSFORM rules REPLACE "(.+)" "\\1/\\1_gpu.cc")
+
+  set(wrappers "")
+  foreach(source IN LISTS kernels)
+    string(MAKE_C_IDENTIFIER "${source}" id)
+    set(wrapper ${CMAKE_CURRENT_BINARY_DIR}/emulated_${id}.cc)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${source}\"\n")
+    list(APPEND wrappers ${wrapper})
+  endforeach()
+  millrace_backend_sources(${target} emulated ${wrappers} ${rules})
+  target_compile_definitions(${target}_emulated PRIVATE MILLRACE_GPU_EMULATED)
+
+  if(MILLRACE_HAS_CUDA)
+    millrace_backend_sources(${target} cuda ${rules})
+    add_library(${target}_nvcc OBJECT ${kernels})
+    target_compile_definitions(${target}_nvcc PRIVATE MILLRACE_GPU=cuda)
+    target_include_directories(${target}_nvcc PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    set(flags --expt-relaxed-constexpr -lineinfo --threads=2 --Werror=all-warnings
+      -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror)
+    foreach(arch IN LISTS MILLRACE_CUDA_ARCHS)
+      list(APPEND flags -gencode=arch=compute_${arch},code=sm_${arch})
+    endforeach()
+    target_compile_options(${target}_nvcc PRIVATE ${flags})
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_nvcc>)
+  else()
+    millrace_backend_sources(${target} cuda gpu_absent.cc)
+  endif()
+  millrace_backend_sources(${target} hip gpu_absent.cc)
+endfunction()
+
+# C++ sources of one backend.
+function(millrace_backend_sources target backend)
+  add_library(${target}_${backend} OBJECT ${ARGN})
+  target_compile_definitions(${target}_${backend} PRIVATE MILLRACE_GPU=${backend})
+  target_include_directories(${target}_${backend} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${target}_${backend} PRIVATE millrace_options)
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${backend}>)
+endfunction()

@@ -1,0 +1,34 @@
+// Runs a GPU kernel's grid on the host: blocks one after another, the threads of a block as fibers
+// that change over at barriers and wave operations. Blocks of a grid cannot wait for each other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+namespace millrace::emulated {
+
+constexpr int kWave = 32;
+
+struct Index {
+  unsigned x, y, z;
+};
+
+struct ThreadState {
+  Index thread, block, block_extent, grid_extent;
+  std::byte* dynamic_shared;
+};
+
+// Of the fiber that runs.
+const ThreadState& current_thread();
+
+// Aborts when the threads of a block can never all arrive at a barrier: a bug in a kernel.
+void run_grid(Index grid, Index block, std::size_t shared_bytes,
+              const std::function<void()>& kernel);
+
+void sync_block();
+void sync_wave();
+// Returns the `bits` that lane `lane` of the wave brought.
+std::uint64_t exchange_in_wave(std::uint64_t bits, int lane);
+
+}  // namespace millrace::emulated

@@ -1,0 +1,81 @@
+// The emulated side of gpu.h: a block's threads are fibers on one thread of the host. Slow, but
+// exact, deterministic, and there where no GPU is.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "device/device.h"
+#include "device/emulated/grid.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __shared__ static thread_local
+#define __launch_bounds__(...)
+#define threadIdx (::millrace::emulated::current_thread().thread)
+#define blockIdx (::millrace::emulated::current_thread().block)
+#define blockDim (::millrace::emulated::current_thread().block_extent)
+#define gridDim (::millrace::emulated::current_thread().grid_extent)
+#define __syncthreads() ::millrace::emulated::sync_block()
+
+namespace millrace::gpu {
+
+constexpr int kWave = emulated::kWave;
+
+template <typename T>
+T shuffle(T value, int lane) {
+  static_assert(sizeof(T) <= sizeof(std::uint64_t));
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(T));
+  bits = emulated::exchange_in_wave(bits, lane);
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+template <typename T>
+T shuffle_xor(T value, int mask) {
+  return shuffle(value, static_cast<int>(threadIdx.x % kWave) ^ mask);
+}
+inline void sync_wave() {
+  emulated::sync_wave();
+}
+
+inline Bits16 load_once(const void* p) {
+  return *static_cast<const Bits16*>(p);
+}
+
+inline float float_of_bits(std::uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
+inline std::uint32_t bits_of_float(float x) {
+  return std::bit_cast<std::uint32_t>(x);
+}
+inline std::uint32_t pack_bf16(float low, float high) {
+  return to_bf16(low).bits | std::uint32_t{to_bf16(high).bits} << 16;
+}
+
+template <typename T>
+T add_atomic(T* p, T value) {
+  const T old = *p;
+  *p = old + value;
+  return old;
+}
+
+inline std::byte* dynamic_shared() {
+  return emulated::current_thread().dynamic_shared;
+}
+inline void wait_for_previous() {}
+inline void let_next_start() {}
+
+template <typename... Parameters, typename... Arguments>
+void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream&,
+            Arguments... arguments) {
+  const auto index = [](const Extent& e) { return emulated::Index{e.x, e.y, e.z}; };
+  emulated::run_grid(index(shape.grid), index(shape.block), shape.shared_bytes,
+                     [=] { kernel(static_cast<Parameters>(arguments)...); });
+}
+
+}  // namespace millrace::gpu

@@ -1,0 +1,21 @@
+// Causal grouped-query attention over the paged cache (spec 4.4, 5): position p of a sequence
+// attends to cached positions (p - window, p], window 0 meaning all. The keys are visited in
+// order of position in fixed tiles, so a row's result does not depend on how the prompt was cut.
+#pragma once
+
+#include "ops/batch_view.h"
+#include "ops/matrix_view.h"
+
+namespace millrace {
+
+struct AttentionParams {
+  MatrixView q;    // [rows, heads*head_dim], after norm and rope
+  KvView cache;    // holds every position up to and including each row's own
+  MatrixView out;  // [rows, heads*head_dim]
+  BatchView batch;
+  int heads;    // query head h reads KV head h / (heads / kv_heads)
+  int window;   // 0: full attention
+  float scale;  // 1/sqrt(head_dim)
+};
+
+}  // namespace millrace

@@ -1,0 +1,42 @@
+// Stands for the GPU kernels of a backend that this build lacks: MILLRACE_GPU names it.
+#include "ops/attention/attention_kernels.h"
+#include "ops/embedding/embedding_kernels.h"
+#include "ops/linear/linear_kernels.h"
+#include "ops/moe_experts/moe_experts_kernels.h"
+#include "ops/moe_route/moe_route_kernels.h"
+#include "ops/rms_norm/rms_norm_kernels.h"
+#include "ops/rope_kv/rope_kv_kernels.h"
+#include "ops/short_conv/short_conv_kernels.h"
+#include "ops/silu_mul/silu_mul_kernels.h"
+
+namespace millrace::MILLRACE_GPU {
+
+std::span<const KernelSpec<Embedding>> embedding_kernels() {
+  return {};
+}
+std::span<const KernelSpec<RmsNorm>> rms_norm_kernels() {
+  return {};
+}
+std::span<const KernelSpec<Linear>> linear_kernels() {
+  return {};
+}
+std::span<const KernelSpec<ShortConv>> short_conv_kernels() {
+  return {};
+}
+std::span<const KernelSpec<RopeKv>> rope_kv_kernels() {
+  return {};
+}
+std::span<const KernelSpec<Attention>> attention_kernels() {
+  return {};
+}
+std::span<const KernelSpec<SiluMul>> silu_mul_kernels() {
+  return {};
+}
+std::span<const KernelSpec<MoeRoute>> moe_route_kernels() {
+  return {};
+}
+std::span<const KernelSpec<MoeExperts>> moe_experts_kernels() {
+  return {};
+}
+
+}  // namespace millrace::MILLRACE_GPU

@@ -1,0 +1,180 @@
+// A thread takes four neighbouring channels over a chunk of rows and keeps the last K-1 columns
+// of v in registers. Chunks do not wait for each other: one that begins inside a span computes the
+// columns before it again from the gates. The thread that has a span's first row reads the ring
+// and, after that, writes it: no other thread touches those channels of it.
+#include "ops/gpu_support.h"
+#include "ops/short_conv/short_conv_gpu.h"
+
+namespace millrace::MILLRACE_GPU {
+namespace {
+
+constexpr int kThreads = 128;
+
+template <int kWidth>
+struct Lanes {
+  float at[kWidth];
+};
+
+template <int kWidth, typename T>
+__device__ Lanes<kWidth> load_lanes(const T* p) {
+  Lanes<kWidth> v;
+  if constexpr (kWidth == 4) {
+    const gpu::Floats4 four = gpu::load4(p);
+    v = {{four.x, four.y, four.z, four.w}};
+  } else {
+    v.at[0] = gpu::widen(*p);
+  }
+  return v;
+}
+
+template <int kWidth, typename T>
+__device__ void store_lanes(T* p, const Lanes<kWidth>& v) {
+  if constexpr (kWidth == 4)
+    gpu::store4(p, {v.at[0], v.at[1], v.at[2], v.at[3]});
+  else
+    *p = gpu::narrow<T>(v.at[0]);
+}
+
+// kTaps 0: any number, the columns then come from memory every time. kWidth: channels a thread.
+template <typename T, int kTaps, int kWidth>
+struct Convolution {
+  using Values = Lanes<kWidth>;
+
+  const ShortConvParams& p;
+  std::int64_t channel;
+
+  __device__ Values gated(std::int64_t row) const {  // v = B * z
+    const T* gates = static_cast<const T*>(p.gates.data) + row * p.gates.stride + channel;
+    Values v = load_lanes<kWidth>(gates);
+    const Values z = load_lanes<kWidth>(gates + 2 * p.out.columns);
+    for (int i = 0; i < kWidth; ++i) v.at[i] *= z.at[i];
+    return v;
+  }
+
+  __device__ float* ring_at(const SpanView& span, std::int64_t position) const {
+    return p.state.columns +
+           (span.slot * p.state.ring + position % p.state.ring) * p.state.channels + channel;
+  }
+
+  // The column of v `back` positions before row `row` of the span.
+  __device__ Values column(const SpanView& span, std::int64_t row, int back) const {
+    const std::int64_t in_span = row - span.first_row - back;
+    if (in_span >= 0) return gated(row - back);
+    const std::int64_t position = span.position + in_span;
+    if (position < span.conv_from || position < 0) return {};
+    return load_lanes<kWidth>(ring_at(span, position));
+  }
+
+  __device__ void emit(std::int64_t row, const Values& sum) const {
+    const T* gates = static_cast<const T*>(p.gates.data) + row * p.gates.stride + channel;
+    const Values c = load_lanes<kWidth>(gates + p.out.columns);
+    Values out;
+    for (int i = 0; i < kWidth; ++i) out.at[i] = c.at[i] * sum.at[i];
+    store_lanes<kWidth>(static_cast<T*>(p.out.data) + row * p.out.stride + channel, out);
+  }
+
+  __device__ void write_ring(const SpanView& span) const {
+    const std::int64_t count = span.count;
+    for (std::int64_t i = count > p.state.ring ? count - p.state.ring : 0; i < count; ++i)
+      store_lanes<kWidth>(ring_at(span, span.position + i), gated(span.first_row + i));
+  }
+
+  __device__ Values tap(int k) const {
+    return load_lanes<kWidth>(p.kernel + k * p.out.columns + channel);
+  }
+
+  // Rows [first, last) of the span, counted in it.
+  __device__ void run_chunk(const SpanView& span, std::int64_t first, std::int64_t last,
+                            const Values* weights, const Values& bias) const {
+    constexpr int kKept = kTaps > 1 ? kTaps - 1 : 1;
+    Values kept[kKept];  // of the last K-1 positions, oldest first
+    const std::int64_t row_0 = span.first_row;
+    if constexpr (kTaps > 0)
+      for (int k = 0; k < kTaps - 1; ++k) kept[k] = column(span, row_0 + first, kTaps - 1 - k);
+    for (std::int64_t row = row_0 + first; row < row_0 + last; ++row) {
+      Values sum = bias;
+      if constexpr (kTaps > 0) {
+        const Values now = gated(row);
+        for (int i = 0; i < kWidth; ++i) {
+          for (int k = 0; k < kTaps - 1; ++k)
+            sum.at[i] = fmaf(weights[k].at[i], kept[k].at[i], sum.at[i]);
+          sum.at[i] = fmaf(weights[kTaps - 1].at[i], now.at[i], sum.at[i]);
+        }
+        for (int k = 0; k + 1 < kTaps - 1; ++k) kept[k] = kept[k + 1];
+        if constexpr (kTaps > 1) kept[kKept - 1] = now;
+      } else {
+        for (int k = 0; k < p.taps; ++k) {
+          const Values weight = tap(k);
+          const Values v = column(span, row, p.taps - 1 - k);
+          for (int i = 0; i < kWidth; ++i) sum.at[i] = fmaf(weight.at[i], v.at[i], sum.at[i]);
+        }
+      }
+      emit(row, sum);
+    }
+    if (first == 0) write_ring(span);
+  }
+};
+
+template <typename T, int kTaps, int kWidth>
+__global__ void __launch_bounds__(kThreads) short_conv(ShortConvParams p, int chunk) {
+  const std::int64_t channel = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth;
+  if (channel >= p.out.columns) {
+    gpu::wait_for_previous();
+    return;
+  }
+  const Convolution<T, kTaps, kWidth> convolution = {p, channel};
+  Lanes<kWidth> weights[kTaps > 0 ? kTaps : 1];
+  if constexpr (kTaps > 0)
+    for (int k = 0; k < kTaps; ++k) weights[k] = convolution.tap(k);
+  Lanes<kWidth> bias = {};
+  if (p.bias) bias = load_lanes<kWidth>(p.bias + channel);
+  gpu::wait_for_previous();
+  gpu::let_next_start();
+  const SpanView span = p.batch.spans[blockIdx.y];
+  for (std::int64_t first = std::int64_t{blockIdx.z} * chunk; first < span.count;
+       first += std::int64_t{gridDim.z} * chunk) {
+    const std::int64_t last = first + chunk < span.count ? first + chunk : span.count;
+    convolution.run_chunk(span, first, last, weights, bias);
+  }
+}
+
+template <typename T, int kTaps, int kWidth>
+void run_shaped(const ShortConvParams& p, Stream& stream) {
+  // The first chunk alone may need the ring.
+  const int chunk = p.taps > 9 ? p.taps - 1 : 8;
+  const std::int64_t per_block = std::int64_t{kThreads} * kWidth;
+  const std::int64_t chunks = (p.batch.max_count + chunk - 1) / chunk;
+  // Where spans of all lengths mix, most blocks of a full grid would find nothing to do.
+  constexpr std::int64_t kEnough = 4096;
+  const std::int64_t depth =
+      std::max<std::int64_t>(1, std::min(chunks, kEnough / p.batch.span_count));
+  gpu::launch(short_conv<T, kTaps, kWidth>,
+              {.grid = {static_cast<unsigned>((p.out.columns + per_block - 1) / per_block),
+                        static_cast<unsigned>(p.batch.span_count), static_cast<unsigned>(depth)},
+               .block = {kThreads},
+               .overlaps = true},
+              stream, p, chunk);
+}
+
+template <typename T>
+void run_typed(const ShortConvParams& p, Stream& stream) {
+  const bool vector = p.out.columns % 8 == 0 && gpu::rows_are_aligned(p.gates) &&
+                      gpu::rows_are_aligned(p.out) && gpu::is_aligned(p.kernel) &&
+                      gpu::is_aligned(p.bias) && gpu::is_aligned(p.state.columns) &&
+                      p.state.channels % 4 == 0;
+  if (p.taps == 3 && vector) return run_shaped<T, 3, 4>(p, stream);
+  if (vector) return run_shaped<T, 0, 4>(p, stream);
+  run_shaped<T, 0, 1>(p, stream);
+}
+
+}  // namespace
+
+void run_short_conv(const ShortConvParams& p, Stream& stream) {
+  if (p.batch.rows == 0) return;
+  if (p.out.dtype == DType::BF16)
+    run_typed<BF16>(p, stream);
+  else
+    run_typed<float>(p, stream);
+}
+
+}  // namespace millrace::MILLRACE_GPU
