@@ -138,7 +138,8 @@ class Cli(unittest.TestCase):
         try:
             self.read_until(terminal, "> ")
             os.write(terminal, b"My name is Lucy.\n")
-            self.read_until(terminal, "Lucy")
+            self.read_until(terminal, "Lucy.")  # what the terminal echoes
+            self.read_until(terminal, "Lucy")   # what is answered
             os.write(terminal, b"\x03")  # the terminal turns it into SIGINT
             self.read_until(terminal, "cancelled]")
             self.read_until(terminal, "> ")
