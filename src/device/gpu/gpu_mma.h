@@ -1,0 +1,54 @@
+// The smallest matrix product of NVIDIA's tensor cores, with an emulation of it. Kernels that use
+// it are not compiled for AMD, whose matrix instructions have other shapes and layouts.
+//
+// One wave computes c[16][8] += a[16][16] * b[16][8] in BF16 with float sums. With lane = 4g + t:
+//   a[0] holds a[g][2t], a[g][2t+1] (low half first); a[1] row g+8; a[2] and a[3] columns 8 on
+//   b[0] holds b[2t][g], b[2t+1][g]; b[1] rows 8 on
+//   c[0], c[1] are c[g][2t], c[g][2t+1]; c[2], c[3] row g+8
+#pragma once
+
+#include "device/gpu/gpu.h"
+
+namespace millrace::gpu {
+
+#if defined(MILLRACE_GPU_EMULATED)
+
+inline void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
+  struct Fragments {
+    std::uint32_t a[4], b[2];
+  };
+  static thread_local Fragments waves[1024 / kWave][kWave];
+  const unsigned lane = threadIdx.x % kWave;
+  Fragments* wave = waves[threadIdx.x / kWave];
+  for (int i = 0; i < 4; ++i) wave[lane].a[i] = a[i];
+  for (int i = 0; i < 2; ++i) wave[lane].b[i] = b[i];
+  emulated::sync_wave();
+  const auto element = [](std::uint32_t pair, unsigned i) {
+    return float_of_bits(i % 2 == 0 ? pair << 16 : pair & 0xffff0000u);
+  };
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane / 4 + (i / 2) * 8;
+    const unsigned column = lane % 4 * 2 + i % 2;
+    for (unsigned k = 0; k < 16; ++k) {
+      const std::uint32_t left = wave[row % 8 * 4 + k % 8 / 2].a[row / 8 + k / 8 * 2];
+      const std::uint32_t right = wave[column * 4 + k % 8 / 2].b[k / 8];
+      c[i] = fmaf(element(left, k), element(right, k), c[i]);
+    }
+  }
+  emulated::sync_wave();
+}
+
+#else
+
+inline __device__ void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4],
+                                   const std::uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+#endif
+
+}  // namespace millrace::gpu
