@@ -25,16 +25,24 @@ if(NOT MILLRACE_CUDA STREQUAL "OFF")
 endif()
 message(STATUS "CUDA backend: ${MILLRACE_HAS_CUDA}")
 
-# millrace_gpu_sources(TARGET OPS rms_norm ...)
+# millrace_gpu_sources(TARGET OPS rms_norm ... [SOURCES linear/linear_stream ...]
+#                      [CUDA cuda_only.cc ...] [EMULATED instead.cc ...])
 # OP/OP_gpu.cu holds kernels (no header with fmt in it: nvcc cannot read that), OP/OP_gpu.cc says
 # what they can do; both are compiled once a backend, with MILLRACE_GPU naming it.
+# SOURCES are further .cu and .cc of the same name that only NVIDIA and the emulation can run.
 # gpu_absent.cc is compiled in their place for a backend that this build lacks.
 function(millrace_gpu_sources target)
-  cmake_parse_arguments(ARG "" "" "OPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;CUDA;EMULATED" ${ARGN})
   set(kernels ${ARG_OPS})
-  set(rules ${ARG_OPS})
-  list(TRANSFORM kernels REPLACE "(.+)" "\\1/\\1_gpu.cu")
-  list(TRANSFORM rules REPLACE "(.+)" "\\1/\\1_gpu.cc")
+  list(TRANSFORM kernels REPLACE "(.+)" "\\1/\\1_gpu")
+  list(APPEND kernels ${ARG_SOURCES})
+  set(rules "")
+  foreach(source IN LISTS kernels)
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source}.cc)
+      list(APPEND rules ${source}.cc)
+    endif()
+  endforeach()
+  list(TRANSFORM kernels APPEND ".cu")
 
   set(wrappers "")
   foreach(source IN LISTS kernels)
@@ -43,13 +51,14 @@ function(millrace_gpu_sources target)
     file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${source}\"\n")
     list(APPEND wrappers ${wrapper})
   endforeach()
-  millrace_backend_sources(${target} emulated ${wrappers} ${rules})
+  millrace_backend_sources(${target} emulated ${wrappers} ${rules} ${ARG_EMULATED})
   target_compile_definitions(${target}_emulated PRIVATE MILLRACE_GPU_EMULATED)
 
   if(MILLRACE_HAS_CUDA)
-    millrace_backend_sources(${target} cuda ${rules})
+    millrace_backend_sources(${target} cuda ${rules} ${ARG_CUDA})
     add_library(${target}_nvcc OBJECT ${kernels})
     target_compile_definitions(${target}_nvcc PRIVATE MILLRACE_GPU=cuda)
+    target_link_libraries(${target}_cuda PRIVATE CUDA::cudart_static)
     target_include_directories(${target}_nvcc PRIVATE ${PROJECT_SOURCE_DIR}/src)
     set(flags --expt-relaxed-constexpr -lineinfo --threads=2 --Werror=all-warnings
       -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror)

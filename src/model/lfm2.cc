@@ -42,14 +42,32 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                        .epsilon = epsilon},
                       stream);
   };
+  // Fused ops see the residual stream, not its norm, and leave no values to observe between.
+  const bool few = observer == nullptr && rows <= NormLinear::kMostRows;
   const auto observe = [&](std::string_view stage, int layer) {
     if (observer) observer->on_stage(stage, layer, x, rows);
   };
 
   // 4.3: x += out_proj(C * conv(B * z))
-  const auto short_conv = [&](const ConvWeights& conv, int conv_layer) {
+  const auto short_conv = [&](const ConvWeights& conv, int conv_layer, const float* norm_weight) {
     const MatrixView gates = workspace.wide.columns_from(0, 3 * hidden);
     const MatrixView mixed = workspace.mixed.columns_from(0, hidden);
+    if (few && fused_.short_conv && input.batch.max_count == 1) {
+      fused_.short_conv->launch({.in = x,
+                                 .norm_weight = norm_weight,
+                                 .epsilon = epsilon,
+                                 .in_proj = conv.in_proj.weight,
+                                 .in_bias = conv.in_proj.bias,
+                                 .kernel = conv.kernel,
+                                 .bias = conv.bias,
+                                 .taps = config_.taps,
+                                 .state = cache.conv(conv_layer),
+                                 .out = mixed,
+                                 .batch = input.batch},
+                                stream);
+      return multiply(conv.out_proj, mixed, x, x, rows, stream);
+    }
+    norm(x, norm_weight, u, rows, nullptr);
     multiply(conv.in_proj, u, {}, gates, rows, stream);
     short_conv_->launch({.gates = gates,
                          .kernel = conv.kernel,
@@ -63,7 +81,8 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   };
 
   // 4.4: x += out_proj(attention(rope(norm(q)), rope(norm(k)), v))
-  const auto attention = [&](const AttentionWeights& weights, int attention_layer, int window) {
+  const auto attention = [&](const AttentionWeights& weights, int attention_layer, int window,
+                             const float* norm_weight) {
     const std::int64_t q_width = std::int64_t{config_.heads} * config_.head_dim;
     const std::int64_t kv_width = std::int64_t{config_.kv_heads} * config_.head_dim;
     const MatrixView q = workspace.wide.columns_from(0, q_width);
@@ -71,9 +90,26 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
     const MatrixView v = workspace.wide.columns_from(q_width + kv_width, kv_width);
     const MatrixView mixed = workspace.mixed.columns_from(0, q_width);
     const KvView kv = cache.kv(attention_layer);
-    multiply(weights.q, u, {}, q, rows, stream);
-    multiply(weights.k, u, {}, k, rows, stream);
-    multiply(weights.v, u, {}, v, rows, stream);
+    const MatrixView qkv = workspace.wide.columns_from(0, q_width + 2 * kv_width);
+    if (few && fused_.qkv) {
+      fused_.qkv->launch({.in = x,
+                          .gather = nullptr,
+                          .norm_weight = norm_weight,
+                          .epsilon = epsilon,
+                          .weight = weights.qkv.weight,
+                          .out = qkv,
+                          .rows = rows},
+                         stream);
+    } else {
+      norm(x, norm_weight, u, rows, nullptr);
+      if (weights.qkv.weight) {
+        multiply(weights.qkv, u, {}, qkv, rows, stream);
+      } else {
+        multiply(weights.q, u, {}, q, rows, stream);
+        multiply(weights.k, u, {}, k, rows, stream);
+        multiply(weights.v, u, {}, v, rows, stream);
+      }
+    }
     rope_kv_->launch({.q = q,
                       .k = k,
                       .v = v,
@@ -98,17 +134,35 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   };
 
   // 4.5: x += w2(silu(w1 u) * w3 u)
-  const auto mlp = [&](const MlpWeights& weights) {
-    const MatrixView gate = workspace.wide.columns_from(0, config_.ffn_width);
-    const MatrixView up = workspace.wide.columns_from(config_.ffn_width, config_.ffn_width);
-    multiply(weights.w1, u, {}, gate, rows, stream);
-    multiply(weights.w3, u, {}, up, rows, stream);
+  const auto mlp = [&](const MlpWeights& weights, const float* norm_weight) {
+    const std::int64_t width = config_.ffn_width;
+    const MatrixView gate = workspace.wide.columns_from(0, width);
+    const MatrixView up = workspace.wide.columns_from(width, width);
+    if (few && fused_.swiglu) {
+      fused_.swiglu->launch({.in = x,
+                             .norm_weight = norm_weight,
+                             .epsilon = epsilon,
+                             .w1 = weights.w1.weight,
+                             .w3 = weights.w3.weight,
+                             .out = gate,
+                             .rows = rows},
+                            stream);
+      return multiply(weights.w2, gate, x, x, rows, stream);
+    }
+    norm(x, norm_weight, u, rows, nullptr);
+    if (weights.w13.weight) {
+      multiply(weights.w13, u, {}, workspace.wide.columns_from(0, 2 * width), rows, stream);
+    } else {
+      multiply(weights.w1, u, {}, gate, rows, stream);
+      multiply(weights.w3, u, {}, up, rows, stream);
+    }
     silu_mul_->launch({.gate = gate, .up = up, .out = gate, .rows = rows}, stream);
     multiply(weights.w2, gate, x, x, rows, stream);
   };
 
   // 6: the same through the chosen experts
-  const auto moe = [&](const MoeWeights& weights, int layer) {
+  const auto moe = [&](const MoeWeights& weights, int layer, const float* norm_weight) {
+    norm(x, norm_weight, u, rows, nullptr);
     multiply(weights.router, u, {}, workspace.router, rows, stream);
     moe_route_->launch({.logits = workspace.router,
                         .bias = weights.bias,
@@ -142,20 +196,29 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     const LayerWeights& layer = weights_.layers[i];
     const int index = static_cast<int>(i);
-    norm(x, layer.operator_norm, u, rows, nullptr);
     if (layer.conv)
-      short_conv(*layer.conv, conv_layer++);
+      short_conv(*layer.conv, conv_layer++, layer.operator_norm);
     else
-      attention(*layer.attention, attention_layer++, config_.layers[i].window);
+      attention(*layer.attention, attention_layer++, config_.layers[i].window, layer.operator_norm);
     observe("mixer", index);
-    norm(x, layer.ffn_norm, u, rows, nullptr);
     if (layer.moe)
-      moe(*layer.moe, index);
+      moe(*layer.moe, index, layer.ffn_norm);
     else
-      mlp(*layer.mlp);
+      mlp(*layer.mlp, layer.ffn_norm);
     observe("ffn", index);
   }
   if (input.logit_count == 0) return;
+  if (few && fused_.head) {
+    fused_.head->launch({.in = x,
+                         .gather = input.logit_rows,
+                         .norm_weight = weights_.final_norm,
+                         .epsilon = epsilon,
+                         .weight = weights_.head.weight,
+                         .out = workspace.logits,
+                         .rows = input.logit_count},
+                        stream);
+    return;
+  }
   norm(x, weights_.final_norm, u, input.logit_count, input.logit_rows);
   if (observer) observer->on_stage("final_norm", 0, u, input.logit_count);
   multiply(weights_.head, u, {}, workspace.logits, input.logit_count, stream);

@@ -14,6 +14,9 @@
 #include "ops/embedding/embedding.h"
 #include "ops/kernel_registry.h"
 #include "ops/moe_route/moe_route.h"
+#include "ops/norm_linear/norm_linear.h"
+#include "ops/norm_short_conv/norm_short_conv.h"
+#include "ops/norm_swiglu/norm_swiglu.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope_kv/rope_kv.h"
 #include "ops/short_conv/short_conv.h"
@@ -74,6 +77,7 @@ class Lfm2 {
  private:
   Lfm2() = default;
   Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides);
+  void find_fused(Device& device, const KernelOverrides& overrides);
 
   ModelConfig config_;
   ModelWeights weights_;
@@ -87,6 +91,12 @@ class Lfm2 {
   const KernelSpec<Attention>* attention_ = nullptr;
   const KernelSpec<SiluMul>* silu_mul_ = nullptr;
   const KernelSpec<MoeRoute>* moe_route_ = nullptr;
+  struct {  // null where the device has none; for steps of few rows
+    const KernelSpec<NormShortConv>* short_conv = nullptr;
+    const KernelSpec<NormLinear>* qkv = nullptr;
+    const KernelSpec<NormSwiglu>* swiglu = nullptr;
+    const KernelSpec<NormLinear>* head = nullptr;
+  } fused_;
   std::vector<KernelReport> reports_;
 };
 

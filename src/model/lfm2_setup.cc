@@ -28,6 +28,13 @@ class Chooser {
     return choice.spec;
   }
 
+  // For ops that the model can do without.
+  template <typename Op>
+  const KernelSpec<Op>* find(const typename Op::Key& key) {
+    const Result<const KernelSpec<Op>*> spec = choose<Op>(key);
+    return spec ? *spec : nullptr;
+  }
+
   Status choose(MatrixWeight& matrix) {
     matrix.kernel = MILLRACE_TRY(choose<Linear>(
         {matrix.weight.dtype, activation_, matrix.weight.shape[0], matrix.weight.shape[1]}));
@@ -47,9 +54,18 @@ std::vector<MatrixWeight*> matrices_of(LayerWeights& layer) {
   if (layer.conv) add(&layer.conv->in_proj, &layer.conv->out_proj);
   if (layer.attention) {
     AttentionWeights& attention = *layer.attention;
-    add(&attention.q, &attention.k, &attention.v, &attention.out);
+    if (attention.qkv.weight)
+      add(&attention.qkv, &attention.out);
+    else
+      add(&attention.q, &attention.k, &attention.v, &attention.out);
   }
-  if (layer.mlp) add(&layer.mlp->w1, &layer.mlp->w3, &layer.mlp->w2);
+  if (layer.mlp) {
+    MlpWeights& mlp = *layer.mlp;
+    if (mlp.w13.weight)
+      add(&mlp.w13, &mlp.w2);
+    else
+      add(&mlp.w1, &mlp.w3, &mlp.w2);
+  }
   if (layer.moe) add(&layer.moe->router);
   return matrices;
 }
@@ -108,6 +124,7 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
   if (config_.moe)
     moe_route_ = MILLRACE_TRY(
         chooser.choose<MoeRoute>({activation, config_.moe->experts, config_.moe->top_k}));
+  find_fused(device, overrides);
   for (LayerWeights& layer : weights_.layers) {
     for (MatrixWeight* matrix : matrices_of(layer))
       if (const Status chosen = chooser.choose(*matrix); !chosen) return chosen;
@@ -118,6 +135,29 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
     }
   }
   return chooser.choose(weights_.head);
+}
+
+// Ops that do several steps for a few rows at once: where there is a kernel, forward() uses it.
+void Lfm2::find_fused(Device& device, const KernelOverrides& overrides) {
+  const DType activation = activation_dtype(device, config_);
+  Chooser chooser(device.traits(), activation, overrides, reports_);
+  for (const LayerWeights& layer : weights_.layers) {
+    if (layer.conv) {
+      const TensorView& in_proj = layer.conv->in_proj.weight;
+      fused_.short_conv = chooser.find<NormShortConv>(
+          {in_proj.dtype, activation, config_.hidden, config_.hidden, config_.taps});
+    }
+    if (layer.attention && layer.attention->qkv.weight) {
+      const TensorView& qkv = layer.attention->qkv.weight;
+      fused_.qkv = chooser.find<NormLinear>({qkv.dtype, activation, qkv.shape[0], qkv.shape[1]});
+    }
+    if (layer.mlp && layer.mlp->w13.weight)
+      fused_.swiglu = chooser.find<NormSwiglu>(
+          {layer.mlp->w1.weight.dtype, activation, config_.ffn_width, config_.hidden});
+  }
+  if (activation == DType::BF16)
+    fused_.head = chooser.find<NormLinear>(
+        {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});
 }
 
 Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,

@@ -32,20 +32,22 @@ class Binder {
     return copy;
   }
 
-  // Matrices of one shape and type; on other devices one behind the other, as GPU kernels want
-  // the experts of a layer.
-  Result<std::vector<TensorView>> stack(const std::vector<std::string>& names) {
+  // Matrices that are read together. On other devices they lie one behind the other, without
+  // gaps, if they are stored in one type there.
+  Result<std::vector<TensorView>> joined(const std::vector<std::string>& names) {
     std::vector<TensorView> views;
     for (const std::string& name : names) views.push_back(MILLRACE_TRY(stored_tensor(name)));
     if (device_.uses_host_memory()) return views;
-    TensorView copy = on_device(views.front());
-    const auto bytes = static_cast<std::size_t>(copy.bytes());
-    DeviceBuffer buffer = device_.allocate(bytes * views.size());
-    for (std::size_t i = 0; i < views.size(); ++i) {
-      std::byte* target = buffer.as<std::byte>() + i * bytes;
-      upload(target, views[i], copy.dtype);
-      views[i] = copy;
-      views[i].data = target;
+    std::int64_t bytes = 0;
+    for (const TensorView& stored : views) bytes += on_device(stored).bytes();
+    DeviceBuffer buffer = device_.allocate(static_cast<std::size_t>(bytes));
+    auto* target = buffer.as<std::byte>();
+    for (TensorView& view : views) {
+      TensorView copy = on_device(view);
+      upload(target, view, copy.dtype);
+      copy.data = target;
+      target += copy.bytes();
+      view = copy;
     }
     weights_.buffers.push_back(std::move(buffer));
     return views;
@@ -158,6 +160,30 @@ class Binder {
   std::map<std::string, TensorSpec, std::less<>> specs_;
 };
 
+// Products of one input: `all` is them as one matrix where memory allows.
+Status bind_joined(Binder& bind, const std::vector<std::string>& stems,
+                   const std::vector<MatrixWeight*>& parts, MatrixWeight& all) {
+  std::vector<std::string> names;
+  for (const std::string& stem : stems) names.push_back(stem + ".weight");
+  const std::vector<TensorView> views = MILLRACE_TRY(bind.joined(names));
+  std::int64_t rows = 0;
+  bool joined = true;
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    parts[i]->weight = views[i];
+    if (bind.has(stems[i] + ".bias")) {
+      parts[i]->bias = MILLRACE_TRY(bind.vector(stems[i] + ".bias"));
+      joined = false;
+    }
+    const auto* expected =
+        views.front().as<std::byte>() + bytes_of(views.front().dtype, rows * views[i].shape[1]);
+    joined = joined && views[i].dtype == views.front().dtype && views[i].data == expected;
+    rows += views[i].shape[0];
+  }
+  if (joined)
+    all.weight = {views.front().data, views.front().dtype, {rows, views.front().shape[1]}};
+  return {};
+}
+
 Result<ConvWeights> bind_conv(Binder& bind, const ModelConfig& config, const std::string& at) {
   ConvWeights conv;
   conv.in_proj = MILLRACE_TRY(bind.linear(at + "conv.in_proj"));
@@ -169,9 +195,9 @@ Result<ConvWeights> bind_conv(Binder& bind, const ModelConfig& config, const std
 
 Result<AttentionWeights> bind_attention(Binder& bind, const std::string& at) {
   AttentionWeights attention;
-  attention.q = MILLRACE_TRY(bind.linear(at + "self_attn.q_proj"));
-  attention.k = MILLRACE_TRY(bind.linear(at + "self_attn.k_proj"));
-  attention.v = MILLRACE_TRY(bind.linear(at + "self_attn.v_proj"));
+  MILLRACE_TRY(
+      bind_joined(bind, {at + "self_attn.q_proj", at + "self_attn.k_proj", at + "self_attn.v_proj"},
+                  {&attention.q, &attention.k, &attention.v}, attention.qkv));
   attention.out = MILLRACE_TRY(bind.linear(at + "self_attn.out_proj"));
   attention.q_norm = MILLRACE_TRY(bind.vector(at + "self_attn.q_layernorm.weight"));
   attention.k_norm = MILLRACE_TRY(bind.vector(at + "self_attn.k_layernorm.weight"));
@@ -188,7 +214,7 @@ Result<MoeWeights> bind_moe(Binder& bind, const MoeConfig& config, const std::st
     std::vector<std::string> names;
     for (int e = 0; e < config.experts; ++e)
       names.push_back(fmt::format("{}feed_forward.experts.{}.{}.weight", at, e, name));
-    const std::vector<TensorView> views = MILLRACE_TRY(bind.stack(names));
+    const std::vector<TensorView> views = MILLRACE_TRY(bind.joined(names));
     for (std::size_t e = 0; e < views.size(); ++e) moe.experts[e].*member = views[e];
   }
   return moe;
@@ -207,8 +233,8 @@ Result<LayerWeights> bind_layer(Binder& bind, const ModelConfig& config, std::si
     layer.moe = MILLRACE_TRY(bind_moe(bind, *config.moe, at));
   } else {
     MlpWeights mlp;
-    mlp.w1 = MILLRACE_TRY(bind.linear(at + "feed_forward.w1"));
-    mlp.w3 = MILLRACE_TRY(bind.linear(at + "feed_forward.w3"));
+    MILLRACE_TRY(bind_joined(bind, {at + "feed_forward.w1", at + "feed_forward.w3"},
+                             {&mlp.w1, &mlp.w3}, mlp.w13));
     mlp.w2 = MILLRACE_TRY(bind.linear(at + "feed_forward.w2"));
     layer.mlp = mlp;
   }

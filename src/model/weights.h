@@ -31,12 +31,14 @@ struct ConvWeights {
 
 struct AttentionWeights {
   MatrixWeight q, k, v, out;
+  MatrixWeight qkv;  // the three as one, where they lie one behind the other (GPUs)
   const float* q_norm = nullptr;
   const float* k_norm = nullptr;
 };
 
 struct MlpWeights {
   MatrixWeight w1, w3, w2;  // gate, up, down
+  MatrixWeight w13;         // gate and up as one, where up lies behind gate (GPUs)
 };
 
 struct MoeWeights {

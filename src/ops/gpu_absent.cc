@@ -4,6 +4,9 @@
 #include "ops/linear/linear_kernels.h"
 #include "ops/moe_experts/moe_experts_kernels.h"
 #include "ops/moe_route/moe_route_kernels.h"
+#include "ops/norm_linear/norm_linear_kernels.h"
+#include "ops/norm_short_conv/norm_short_conv_kernels.h"
+#include "ops/norm_swiglu/norm_swiglu_kernels.h"
 #include "ops/rms_norm/rms_norm_kernels.h"
 #include "ops/rope_kv/rope_kv_kernels.h"
 #include "ops/short_conv/short_conv_kernels.h"
@@ -36,6 +39,15 @@ std::span<const KernelSpec<MoeRoute>> moe_route_kernels() {
   return {};
 }
 std::span<const KernelSpec<MoeExperts>> moe_experts_kernels() {
+  return {};
+}
+std::span<const KernelSpec<NormLinear>> norm_linear_kernels() {
+  return {};
+}
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels() {
+  return {};
+}
+std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels() {
   return {};
 }
 

@@ -125,7 +125,7 @@ class CudaDevice final : public Device {
     traits_.parallelism = properties.multiProcessorCount;
     traits_.memory_bytes = static_cast<std::int64_t>(properties.totalGlobalMem);
     traits_.cpu = detect_cpu_features();
-    zeroing_ = std::make_unique<CudaStream>();
+    zeroing_ = std::make_unique<CudaStream>(traits_.parallelism);
   }
 
   const DeviceTraits& traits() const override { return traits_; }
@@ -151,7 +151,7 @@ class CudaDevice final : public Device {
 
   std::unique_ptr<Stream> make_stream() override {
     activate();
-    return std::make_unique<CudaStream>();
+    return std::make_unique<CudaStream>(traits_.parallelism);
   }
 
   void copy_in(void* device, const void* host, std::size_t bytes, Stream& stream) override {

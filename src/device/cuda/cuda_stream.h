@@ -3,6 +3,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include <optional>
+
+#include "device/cuda/blas_lt.h"
 #include "device/device.h"
 
 namespace millrace::cuda {
@@ -17,7 +20,8 @@ inline void require(cudaError_t error, const char* what) {
 
 class CudaStream final : public Stream {
  public:
-  CudaStream() {
+  // On the calling thread's current GPU.
+  explicit CudaStream(int multiprocessors) : multiprocessors_(multiprocessors) {
     require(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "a new CUDA stream");
   }
   ~CudaStream() override { cudaStreamDestroy(handle_); }
@@ -25,8 +29,20 @@ class CudaStream final : public Stream {
   CudaStream& operator=(const CudaStream&) = delete;
 
   cudaStream_t handle() const { return handle_; }
+  int multiprocessors() const { return multiprocessors_; }
+
+  // Loaded at the first call, which must not be in a recording; null where there is none.
+  BlasLt* blas() {
+    if (!blas_) {
+      std::string why_not;
+      blas_.emplace(BlasLt::load(why_not));
+    }
+    return blas_->get();
+  }
 
  private:
+  std::optional<std::unique_ptr<BlasLt>> blas_;
+  int multiprocessors_;
   cudaStream_t handle_ = nullptr;
 };
 

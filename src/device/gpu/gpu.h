@@ -10,12 +10,14 @@
 //   load_once(p)                 16 bytes that nobody reads again soon: past the first cache
 //   float_of_bits, bits_of_float
 //   pack_bf16(low, high)         two floats as BF16 in 32 bits, rounded to nearest even
-//   add_atomic(p, v)             relaxed, device scope, returns the old value
+//   prefetch_l2(p, bytes)        asks for memory to be brought into the device's cache; 16-byte
+//   units add_atomic(p, v)             relaxed, device scope, returns the old value
 //   dynamic_shared()             the launch's shared bytes, 16-byte aligned
 //   wait_for_previous()          with LaunchShape::overlaps: before touching what earlier kernels
 //                                write; weights may be read before
 //   let_next_start()             the next kernel may take free multiprocessors from here on
 //   launch(kernel, shape, stream, arguments...)
+//   multiprocessors(stream)      of the stream's device
 //
 // MILLRACE_GPU is the name of the namespace that this compilation's kernels live in: cuda, hip or
 // emulated. Everything in a *_gpu.cu stands in millrace::MILLRACE_GPU, so that one binary holds

@@ -29,6 +29,10 @@ inline __device__ Bits16 load_once(const void* p) {
   return v;
 }
 
+inline __device__ void prefetch_l2(const void* p, std::uint32_t bytes) {
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes) : "memory");
+}
+
 inline __device__ float float_of_bits(std::uint32_t bits) {
   return __uint_as_float(bits);
 }
@@ -56,6 +60,10 @@ inline __device__ void wait_for_previous() {
 }
 inline __device__ void let_next_start() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+inline int multiprocessors(Stream& stream) {
+  return static_cast<cuda::CudaStream&>(stream).multiprocessors();
 }
 
 // Throws DeviceError. A kernel that takes more than 48 KiB of shared memory is told so here.

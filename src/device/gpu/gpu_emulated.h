@@ -47,6 +47,8 @@ inline Bits16 load_once(const void* p) {
   return *static_cast<const Bits16*>(p);
 }
 
+inline void prefetch_l2(const void*, std::uint32_t) {}
+
 inline float float_of_bits(std::uint32_t bits) {
   return std::bit_cast<float>(bits);
 }
@@ -69,6 +71,9 @@ inline std::byte* dynamic_shared() {
 }
 inline void wait_for_previous() {}
 inline void let_next_start() {}
+inline int multiprocessors(Stream&) {
+  return 4;  // EmulatedDevice's
+}
 
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream&,

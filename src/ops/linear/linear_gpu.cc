@@ -2,6 +2,9 @@
 
 #include "ops/gpu_rules.h"
 #include "ops/linear/linear_kernels.h"
+#include "ops/linear/linear_library.h"
+#include "ops/linear/linear_stream.h"
+#include "ops/stream/stream_rules.h"
 
 namespace millrace::MILLRACE_GPU {
 namespace {
@@ -12,11 +15,25 @@ std::string rejects(const Linear::Key& key, const DeviceTraits&) {
   return gpu_activation_problem(key.activation);
 }
 
+// Few rows stream the weights; many go to the library.
+constexpr std::int64_t kStreamRows = 16;
+
+void run_fast(const LinearParams& p, Stream& stream) {
+  if (p.rows <= kStreamRows) return run_linear_stream(p, stream);
+  if (!run_linear_library(p, stream)) run_linear(p, stream);
+}
+
+std::string fast_rejects(const Linear::Key& key, const DeviceTraits& traits) {
+  if (key.activation != DType::BF16) return "reads BF16 rows";
+  return stream_problem(key.weight, key.activation, key.n, key.k, traits);
+}
+
 }  // namespace
 
 std::span<const KernelSpec<Linear>> linear_kernels() {
   static constexpr KernelSpec<Linear> kSpecs[] = {
-      {"gpu", kGpuBackend, Priority::Portable, rejects, run_linear}};
+      {"gpu", kGpuBackend, Priority::Portable, rejects, run_linear},
+      {"stream", kGpuBackend, Priority::Performant, fast_rejects, run_fast}};
   return kSpecs;
 }
 

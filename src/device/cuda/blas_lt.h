@@ -1,0 +1,37 @@
+// cuBLASLt, loaded at run time where it is installed: large matrix products. The program neither
+// links nor ships it.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tensor/dtype.h"
+
+namespace millrace::cuda {
+
+// out[rows][n] = in[rows][k] * weight[n][k]^T (+ out, where `adds`): BF16 factors, float sums.
+struct GemmShape {
+  std::int64_t rows, n, k;
+  std::int64_t in_stride, out_stride;  // elements
+  DType out;                           // F32 or BF16
+  bool adds;
+
+  auto operator<=>(const GemmShape&) const = default;
+};
+
+class BlasLt {
+ public:
+  // Null, with the reason, where the library cannot be loaded.
+  static std::unique_ptr<BlasLt> load(std::string& why_not);
+  virtual ~BlasLt() = default;
+
+  // Queues the product; false where the library has no way to do it. The way is looked up at the
+  // first call for a shape. Never allocates device memory after load().
+  virtual bool multiply(const GemmShape& shape, const void* in, const void* weight, void* out,
+                        cudaStream_t stream) = 0;
+};
+
+}  // namespace millrace::cuda

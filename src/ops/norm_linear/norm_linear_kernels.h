@@ -1,0 +1,18 @@
+// The lists that kernels_of(NormLinear) is put together from.
+#pragma once
+
+#include "ops/norm_linear/norm_linear.h"
+
+namespace millrace {
+
+namespace cuda {
+std::span<const KernelSpec<NormLinear>> norm_linear_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<NormLinear>> norm_linear_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<NormLinear>> norm_linear_kernels();
+}
+
+}  // namespace millrace

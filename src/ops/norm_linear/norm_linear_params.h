@@ -1,0 +1,20 @@
+// out = weight * rms_norm(in) for a few rows: the norm of spec 4.2 on the way into the product.
+#pragma once
+
+#include "ops/matrix_view.h"
+#include "tensor/tensor_view.h"
+
+namespace millrace {
+
+struct NormLinearParams {
+  MatrixView in;  // [., k] F32: the residual stream
+  // Row t of `out` comes from row gather[t] of `in`; null: from row t.
+  const std::int32_t* gather;
+  const float* norm_weight;  // [k]
+  float epsilon;
+  TensorView weight;  // [n, k]
+  MatrixView out;     // [rows, n]
+  std::int64_t rows;  // at most NormLinear::kMostRows
+};
+
+}  // namespace millrace

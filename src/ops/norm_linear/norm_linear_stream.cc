@@ -1,0 +1,21 @@
+#include "ops/norm_linear/norm_linear_stream.h"
+
+#include "ops/norm_linear/norm_linear_kernels.h"
+#include "ops/stream/stream_rules.h"
+
+namespace millrace::MILLRACE_GPU {
+namespace {
+
+std::string rejects(const NormLinear::Key& key, const DeviceTraits& traits) {
+  return stream_problem(key.weight, key.out, key.n, key.k, traits);
+}
+
+}  // namespace
+
+std::span<const KernelSpec<NormLinear>> norm_linear_kernels() {
+  static constexpr KernelSpec<NormLinear> kSpecs[] = {
+      {"stream", kGpuBackend, Priority::Performant, rejects, run_norm_linear}};
+  return kSpecs;
+}
+
+}  // namespace millrace::MILLRACE_GPU

@@ -1,0 +1,18 @@
+// The lists that kernels_of(NormShortConv) is put together from.
+#pragma once
+
+#include "ops/norm_short_conv/norm_short_conv.h"
+
+namespace millrace {
+
+namespace cuda {
+std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels();
+}
+
+}  // namespace millrace

@@ -1,0 +1,18 @@
+// The lists that kernels_of(NormSwiglu) is put together from.
+#pragma once
+
+#include "ops/norm_swiglu/norm_swiglu.h"
+
+namespace millrace {
+
+namespace cuda {
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels();
+}
+namespace hip {
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels();
+}
+namespace emulated {
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels();
+}
+
+}  // namespace millrace

@@ -1,0 +1,19 @@
+// out = silu(w1 * u) * (w3 * u), u = rms_norm(in), for a few rows (spec 4.2, 4.5).
+#pragma once
+
+#include "ops/matrix_view.h"
+#include "tensor/tensor_view.h"
+
+namespace millrace {
+
+struct NormSwigluParams {
+  MatrixView in;             // [rows, k] F32: the residual stream
+  const float* norm_weight;  // [k]
+  float epsilon;
+  TensorView w1;      // gate [n, k]
+  TensorView w3;      // up [n, k]
+  MatrixView out;     // [rows, n]
+  std::int64_t rows;  // at most NormSwiglu::kMostRows
+};
+
+}  // namespace millrace

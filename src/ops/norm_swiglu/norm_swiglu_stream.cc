@@ -1,0 +1,21 @@
+#include "ops/norm_swiglu/norm_swiglu_stream.h"
+
+#include "ops/norm_swiglu/norm_swiglu_kernels.h"
+#include "ops/stream/stream_rules.h"
+
+namespace millrace::MILLRACE_GPU {
+namespace {
+
+std::string rejects(const NormSwiglu::Key& key, const DeviceTraits& traits) {
+  return stream_problem(key.weight, key.out, key.n, key.k, traits);
+}
+
+}  // namespace
+
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels() {
+  static constexpr KernelSpec<NormSwiglu> kSpecs[] = {
+      {"stream", kGpuBackend, Priority::Performant, rejects, run_norm_swiglu}};
+  return kSpecs;
+}
+
+}  // namespace millrace::MILLRACE_GPU
