@@ -130,6 +130,8 @@ class Bench {
     row.context = context;
     row.tokens = batch;
     row.step_seconds = spread_of(std::move(seconds));
+    if (!parts_.device->uses_host_memory())
+      row.device_seconds = parts_.runner->time_repeats(static_cast<int>(options_.decode_steps));
     add_work(row, batch, batch,
              static_cast<double>(context) + static_cast<double>(steps_in_all()) / 2 + 1);
     return row;

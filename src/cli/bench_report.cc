@@ -19,6 +19,7 @@ Spread spread_of(std::vector<double> values) {
 }
 
 Fraction fraction_of_limit(const BenchReport& report, const BenchRow& row) {
+  if (report.read_gb_s == 0) return {0, "not measured"};
   const double memory = row.gb_s() / report.read_gb_s;
   const double arithmetic = row.gflop_s() / report.peak_gflop_s;
   if (memory >= arithmetic) return {memory, "read"};
@@ -34,6 +35,13 @@ std::string as_table(const BenchReport& report) {
       report.peak_gflop_s);
   out += fmt::format("{:<24} {:>10} {:>12} {:>19} {:>9} {:>9} {:>14}\n", "test", "tok/s",
                      "ms a step", "[min, max]", "GB/s", "GFLOP/s", "of limit");
+  // The device's own time: its work queued back to back, the host out of the way.
+  const bool device_times = std::any_of(report.rows.begin(), report.rows.end(),
+                                        [](const BenchRow& row) { return row.device_seconds > 0; });
+  if (device_times) {
+    out.pop_back();
+    out += fmt::format(" {:>12} {:>12}\n", "device ms", "device GB/s");
+  }
   for (const BenchRow& row : report.rows) {
     const Fraction fraction = fraction_of_limit(report, row);
     out += fmt::format(
@@ -41,6 +49,11 @@ std::string as_table(const BenchReport& report) {
         row.tokens_per_second(), row.step_seconds.median * 1e3,
         fmt::format("[{:.2f}, {:.2f}]", row.step_seconds.min * 1e3, row.step_seconds.max * 1e3),
         row.gb_s(), row.gflop_s(), fmt::format("{:.0f}% {}", fraction.value * 100, fraction.of));
+    if (row.device_seconds > 0) {
+      out.pop_back();
+      out += fmt::format(" {:>12.4f} {:>12.1f}\n", row.device_seconds * 1e3,
+                         (row.weight_bytes + row.kv_bytes) / row.device_seconds / 1e9);
+    }
   }
   return out;
 }
@@ -59,6 +72,7 @@ Json as_json(const BenchReport& report) {
                      {{"median", row.step_seconds.median * 1e3},
                       {"min", row.step_seconds.min * 1e3},
                       {"max", row.step_seconds.max * 1e3}}},
+                    {"device_step_ms", row.device_seconds * 1e3},
                     {"weight_bytes", row.weight_bytes},
                     {"kv_bytes", row.kv_bytes},
                     {"flops", row.flops},

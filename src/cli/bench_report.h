@@ -21,6 +21,7 @@ struct BenchRow {
   std::int64_t context = 0;  // cached positions before the step
   std::int64_t tokens = 0;   // computed by one step
   Spread step_seconds;
+  double device_seconds = 0;  // of one step without the host between steps; 0: not measured
   double weight_bytes = 0, kv_bytes = 0, flops = 0;  // counted, of one step
 
   double tokens_per_second() const { return static_cast<double>(tokens) / step_seconds.median; }

@@ -30,9 +30,10 @@ struct EngineOptions {
   std::string device = "auto";     // see device/open_device.h
   int threads = 0;                 // 0: one per core this process may use
   std::int64_t context = 0;        // most tokens of a sequence; 0: min(model's own, 32768)
-  std::int64_t max_sequences = 8;  // running and kept ones together
-  std::int64_t cache_tokens = 0;   // KV room for all sequences; 0: context of two of them
-  std::int64_t step_budget = 512;  // most tokens of one step
+  std::int64_t max_sequences = 0;  // running and kept ones together; 0: 8, on a GPU 256
+  std::int64_t cache_tokens = 0;   // KV room for all sequences; 0: context of two of them, on a
+                                   // GPU what its memory leaves
+  std::int64_t step_budget = 0;    // most tokens of one step; 0: 512, on a GPU 8192
   std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16
   bool keep_prefixes = true;       // reuse finished requests' memory
   KernelOverrides kernels;

@@ -7,6 +7,26 @@
 
 namespace millrace {
 
+EngineOptions with_device_defaults(EngineOptions options, const DeviceTraits& device,
+                                   const ModelConfig& config, std::int64_t weight_bytes) {
+  const bool gpu = device.backend == Backend::Cuda || device.backend == Backend::Hip;
+  if (options.max_sequences == 0) options.max_sequences = gpu ? 256 : 8;
+  if (options.step_budget == 0) options.step_budget = gpu ? 8192 : 512;
+  if (options.cache_tokens != 0 || !gpu) return options;
+  const Result<EngineSizes> sizes = engine_sizes(config, options);
+  if (!sizes) return options;  // the same error comes again where it can be returned
+  const DType activation = config.dtype == DType::F32 ? DType::F32 : DType::BF16;
+  MemoryPlan plan = plan_memory(config, weight_bytes, *sizes, activation);
+  plan.kv = 0;
+  // A tenth stays free for libraries and fragmentation.
+  const std::int64_t left = device.memory_bytes / 10 * 9 - plan.total();
+  const CacheGeometry geometry = config.cache_geometry(sizes->kv_dtype, sizes->draft_columns);
+  const std::int64_t per_token = std::max<std::int64_t>(1, geometry.kv_bytes_per_token());
+  options.cache_tokens = std::clamp<std::int64_t>(left / per_token, sizes->context,
+                                                  sizes->context * options.max_sequences);
+  return options;
+}
+
 Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions& options) {
   constexpr std::int64_t kDefaultContext = 32768;
   constexpr std::int64_t kMostTokens = std::int64_t{1} << 30;
@@ -17,12 +37,14 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
                 high);
   };
   for (const Status& status : {in_range("context", options.context, 0, config.max_position),
-                               in_range("max_sequences", options.max_sequences, 1, 4096),
+                               in_range("max_sequences", options.max_sequences, 0, 4096),
                                in_range("cache_tokens", options.cache_tokens, 0, kMostTokens),
-                               in_range("step_budget", options.step_budget, 1, 65536),
+                               in_range("step_budget", options.step_budget, 0, 65536),
                                in_range("threads", options.threads, 0, 1024)})
     if (!status) return tl::unexpected(status.error());
 
+  const std::int64_t max_sequences = options.max_sequences > 0 ? options.max_sequences : 8;
+  const std::int64_t step_budget = options.step_budget > 0 ? options.step_budget : 512;
   EngineSizes sizes;
   sizes.kv_dtype = options.kv_dtype.value_or(config.dtype == DType::F32 ? DType::F32 : DType::BF16);
   if (sizes.kv_dtype != DType::F32 && sizes.kv_dtype != DType::BF16)
@@ -32,16 +54,16 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
       options.context > 0 ? options.context : std::min(config.max_position, kDefaultContext);
   const CacheGeometry geometry = config.cache_geometry(sizes.kv_dtype, sizes.draft_columns);
   const std::int64_t block = geometry.block_tokens;
-  const std::int64_t tokens =
-      options.cache_tokens > 0 ? options.cache_tokens
-                               : sizes.context * std::min<std::int64_t>(2, options.max_sequences);
+  const std::int64_t tokens = options.cache_tokens > 0
+                                  ? options.cache_tokens
+                                  : sizes.context * std::min<std::int64_t>(2, max_sequences);
   const std::int64_t per_sequence = (sizes.context + block - 1) / block;
   sizes.blocks = static_cast<std::int32_t>(std::max((tokens + block - 1) / block, per_sequence));
-  sizes.slots = static_cast<std::int32_t>(options.max_sequences);
+  sizes.slots = static_cast<std::int32_t>(max_sequences);
   // A replay runs in one step.
-  sizes.limits.max_rows = std::max(options.step_budget, geometry.replay_tokens());
-  sizes.limits.max_spans = options.max_sequences;
-  sizes.limits.max_logit_rows = options.max_sequences;
+  sizes.limits.max_rows = std::max(step_budget, geometry.replay_tokens());
+  sizes.limits.max_spans = max_sequences;
+  sizes.limits.max_logit_rows = max_sequences;
   sizes.limits.max_blocks = per_sequence;
   return sizes;
 }
@@ -58,12 +80,17 @@ MemoryPlan plan_memory(const ModelConfig& config, std::int64_t weight_bytes,
   return plan;
 }
 
-Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineOptions& options) {
+Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineOptions& given) {
   auto parts = std::make_unique<EngineParts>();
-  parts->sizes = MILLRACE_TRY(engine_sizes(files.config, options));
-  const EngineSizes& sizes = parts->sizes;
+  // Wrong options are told before a device is opened.
+  MILLRACE_TRY(engine_sizes(files.config, given));
   try {
-    parts->device = MILLRACE_TRY(open_device(options.device, options.threads));
+    parts->device = MILLRACE_TRY(open_device(given.device, given.threads));
+    const EngineOptions options =
+        with_device_defaults(given, parts->device->traits(), files.config,
+                             MILLRACE_TRY(text_weight_bytes(files, given.load)));
+    parts->sizes = MILLRACE_TRY(engine_sizes(files.config, options));
+    const EngineSizes& sizes = parts->sizes;
     ModelWeights weights =
         MILLRACE_TRY(bind_weights(files.config, files.checkpoint, *parts->device));
     parts->model.emplace(MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device,
@@ -77,7 +104,7 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
                 "{}: not enough memory for caches and workspace; a smaller --context helps",
                 files.path);
   } catch (const DeviceError& error) {
-    return fail(ErrorCode::Unavailable, "{}: {}", options.device, error.what());
+    return fail(ErrorCode::Unavailable, "{}: {}", given.device, error.what());
   }
   parts->files = std::move(files);
   return parts;

@@ -22,6 +22,10 @@ struct EngineSizes {
   int draft_columns = 0;
   RunnerLimits limits;
 };
+// Fills in the options whose default depends on the device.
+EngineOptions with_device_defaults(EngineOptions options, const DeviceTraits& device,
+                                   const ModelConfig& config, std::int64_t weight_bytes);
+
 Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions& options);
 
 // What the process will hold, by use. Counted from the same code that allocates.

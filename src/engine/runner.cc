@@ -1,22 +1,28 @@
 #include "engine/runner.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/check.h"
 
 namespace millrace {
-namespace {
-
-template <typename T>
-std::size_t padded_bytes(const std::vector<T>& values) {
-  return (values.size() * sizeof(T) + 255) / 256 * 256;
-}
-
-}  // namespace
-
 std::int64_t Runner::bytes_for(const ModelConfig& config, DType activation,
                                const RunnerLimits& limits) {
   return Workspace::bytes_for(config, activation, limits.max_rows, limits.max_logit_rows);
+}
+
+std::size_t Runner::lay_out(const RunnerLimits& limits, std::byte* base, Inputs& inputs) {
+  std::size_t at = 0;
+  const auto place = [&]<typename T>(T*& member, std::int64_t count) {
+    member = reinterpret_cast<T*>(base + at);
+    at += (static_cast<std::size_t>(count) * sizeof(T) + 255) / 256 * 256;
+  };
+  place(inputs.tokens, limits.max_rows);
+  place(inputs.row_spans, limits.max_rows);
+  place(inputs.logit_rows, limits.max_logit_rows);
+  place(inputs.spans, limits.max_spans);
+  place(inputs.tables, limits.max_spans * limits.max_blocks);
+  return at;
 }
 
 Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const RunnerLimits& limits)
@@ -26,15 +32,16 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
       limits_(limits),
       stream_(device.make_stream()),
       workspace_(device, model.config(), limits.max_rows, limits.max_logit_rows),
-      tokens_(static_cast<std::size_t>(limits.max_rows)),
-      row_spans_(static_cast<std::size_t>(limits.max_rows)),
-      spans_(static_cast<std::size_t>(limits.max_spans)),
-      tables_(static_cast<std::size_t>(limits.max_spans * limits.max_blocks)),
-      logit_rows_(static_cast<std::size_t>(limits.max_logit_rows)) {
+      decode_graphs_(static_cast<std::size_t>(limits.max_spans + 1)) {
+  const std::size_t bytes = lay_out(limits, nullptr, host_);
+  host_memory_ = device.allocate_pinned(bytes);
+  lay_out(limits, host_memory_.as<std::byte>(), host_);
+  there_ = host_;
   if (device.uses_host_memory()) return;
-  device_inputs_ = device.allocate(2 * padded_bytes(tokens_) + padded_bytes(spans_) +
-                                   padded_bytes(tables_) + padded_bytes(logit_rows_));
-  host_logits_.resize(static_cast<std::size_t>(limits.max_logit_rows * model.config().vocab));
+  device_memory_ = device.allocate(bytes);
+  lay_out(limits, device_memory_.as<std::byte>(), there_);
+  host_logits_ = device.allocate_pinned(
+      static_cast<std::size_t>(limits.max_logit_rows * model.config().vocab) * sizeof(float));
 }
 
 StepInput Runner::pack(std::span<const StepSpan> spans) {
@@ -53,20 +60,20 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
     check(replay || memory.replay_count() == 0, "a sequence goes on without its conv state");
     const std::int64_t first = replay ? memory.length() - count : memory.length();
 
-    std::copy(span.tokens.begin(), span.tokens.end(), tokens_.begin() + row);
+    std::copy(span.tokens.begin(), span.tokens.end(), host_.tokens + row);
     const std::span<const std::int32_t> blocks = memory.block_ids();
     check(static_cast<std::int64_t>(blocks.size()) <= limits_.max_blocks,
           "a sequence has more blocks than the runner was made for");
     std::copy(blocks.begin(), blocks.end(),
-              tables_.begin() + static_cast<std::int64_t>(i) * limits_.max_blocks);
-    spans_[i] = {.first_row = static_cast<std::int32_t>(row),
-                 .count = static_cast<std::int32_t>(count),
-                 .position = static_cast<std::int32_t>(first),
-                 .table = static_cast<std::int32_t>(i),
-                 .slot = memory.slot(),
-                 .conv_from = replay ? static_cast<std::int32_t>(first) : 0,
-                 .writes_kv = replay ? 0 : 1};
-    std::fill_n(row_spans_.begin() + row, count, static_cast<std::int32_t>(i));
+              host_.tables + static_cast<std::int64_t>(i) * limits_.max_blocks);
+    host_.spans[i] = {.first_row = static_cast<std::int32_t>(row),
+                      .count = static_cast<std::int32_t>(count),
+                      .position = static_cast<std::int32_t>(first),
+                      .table = static_cast<std::int32_t>(i),
+                      .slot = memory.slot(),
+                      .conv_from = replay ? static_cast<std::int32_t>(first) : 0,
+                      .writes_kv = replay ? 0 : 1};
+    std::fill_n(host_.row_spans + row, count, static_cast<std::int32_t>(i));
     input.batch.max_count = std::max(input.batch.max_count, count);
     row += count;
     const std::int64_t wanted = span.logits == Logits::None  ? 0
@@ -74,43 +81,51 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
                                                              : 1;
     check(logit_count + wanted <= limits_.max_logit_rows, "a step asks for too many logits");
     for (std::int64_t r = row - wanted; r < row; ++r)
-      logit_rows_[static_cast<std::size_t>(logit_count++)] = static_cast<std::int32_t>(r);
+      host_.logit_rows[logit_count++] = static_cast<std::int32_t>(r);
   }
-  input.tokens = tokens_.data();
+  input.tokens = there_.tokens;
   input.batch.rows = row;
-  input.batch.spans = spans_.data();
+  input.batch.spans = there_.spans;
   input.batch.span_count = static_cast<std::int64_t>(spans.size());
-  input.batch.row_spans = row_spans_.data();
-  input.batch.block_tables = tables_.data();
+  input.batch.row_spans = there_.row_spans;
+  input.batch.block_tables = there_.tables;
   input.batch.table_stride = limits_.max_blocks;
-  input.logit_rows = logit_rows_.data();
+  input.logit_rows = there_.logit_rows;
   input.logit_count = logit_count;
   return input;
 }
 
+void Runner::launch(const StepInput& input, ForwardObserver* observer) {
+  const auto work = [this, input, observer] {
+    model_->forward(input, workspace_, *cache_, *stream_, observer);
+  };
+  const bool decodes = input.batch.max_count == 1 && input.logit_count == input.batch.rows;
+  if (!decodes || observer) return work();
+  Recorded& recorded = decode_graphs_[static_cast<std::size_t>(input.batch.rows)];
+  ++recorded.times;
+  if (recorded.times == 2) recorded.graph = device_->record(*stream_, work);
+  if (recorded.graph)
+    recorded.graph->launch(*stream_);
+  else
+    work();
+}
+
 void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
   if (spans.empty()) return;
-  StepInput input = pack(spans);
+  last_ = pack(spans);
+  logit_count_ = last_.logit_count;
   if (!device_->uses_host_memory()) {
-    std::byte* at = device_inputs_.as<std::byte>();
-    const auto send = [&](const auto& values) {
-      using T = typename std::decay_t<decltype(values)>::value_type;
-      device_->copy_in(at, values.data(), values.size() * sizeof(T), *stream_);
-      const T* there = reinterpret_cast<const T*>(at);
-      at += padded_bytes(values);
-      return there;
-    };
-    input.tokens = send(tokens_);
-    input.batch.row_spans = send(row_spans_);
-    input.batch.spans = send(spans_);
-    input.batch.block_tables = send(tables_);
-    input.logit_rows = send(logit_rows_);
+    // Tables come last and are the largest: those of unused spans stay behind.
+    const auto used = reinterpret_cast<std::byte*>(
+        host_.tables + static_cast<std::int64_t>(spans.size()) * limits_.max_blocks);
+    const auto* base = host_memory_.as<std::byte>();
+    device_->copy_in(device_memory_.as<void>(), base, static_cast<std::size_t>(used - base),
+                     *stream_);
   }
-  model_->forward(input, workspace_, *cache_, *stream_, observer);
-  logit_count_ = input.logit_count;
+  launch(last_, observer);
   if (!device_->uses_host_memory()) {
     device_->copy_out(
-        host_logits_.data(), workspace_.logits.row<float>(0),
+        host_logits_.as<void>(), workspace_.logits.row<float>(0),
         static_cast<std::size_t>(logit_count_ * model_->config().vocab) * sizeof(float), *stream_);
     device_->synchronize(*stream_);
   }
@@ -122,10 +137,19 @@ void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
   }
 }
 
+double Runner::time_repeats(int count) {
+  check(last_.batch.rows > 0, "no step has run that could be repeated");
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < count; ++i) launch(last_, nullptr);
+  device_->synchronize(*stream_);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / count;
+}
+
 std::span<float> Runner::logits(std::int64_t row) {
   check(row >= 0 && row < logit_count_, "no such row of logits");
   const std::int64_t vocab = model_->config().vocab;
-  float* base = device_->uses_host_memory() ? workspace_.logits.row<float>(0) : host_logits_.data();
+  float* base =
+      device_->uses_host_memory() ? workspace_.logits.row<float>(0) : host_logits_.as<float>();
   return {base + row * vocab, static_cast<std::size_t>(vocab)};
 }
 

@@ -44,6 +44,10 @@ class Runner {
   std::int64_t logit_count() const { return logit_count_; }
   std::span<float> logits(std::int64_t row);
 
+  // Runs the last step's device work `count` times more, from the same inputs, and returns the
+  // seconds of one: for benches. The memories' contents are spoilt.
+  double time_repeats(int count);
+
   const RunnerLimits& limits() const { return limits_; }
 
   // Memory the constructor takes, for `inspect`.
@@ -51,8 +55,21 @@ class Runner {
                                 const RunnerLimits& limits);
 
  private:
+  // Host memory of a step's inputs and, where the device works elsewhere, the same there: one
+  // block, so that one copy brings all of it.
+  struct Inputs {
+    std::int32_t* tokens;
+    std::int32_t* row_spans;
+    std::int32_t* logit_rows;
+    SpanView* spans;
+    std::int32_t* tables;
+  };
+  // Lays out the members in `base`; returns the bytes they take.
+  static std::size_t lay_out(const RunnerLimits& limits, std::byte* base, Inputs& inputs);
+
   // Fills the host side of the step; returns what the model reads.
   StepInput pack(std::span<const StepSpan> spans);
+  void launch(const StepInput& input, ForwardObserver* observer);
 
   const Lfm2* model_;
   Device* device_;
@@ -60,15 +77,20 @@ class Runner {
   RunnerLimits limits_;
   std::unique_ptr<Stream> stream_;
   Workspace workspace_;
-  // Host staging, and the same on the device where that is elsewhere.
-  std::vector<std::int32_t> tokens_;
-  std::vector<std::int32_t> row_spans_;
-  std::vector<SpanView> spans_;
-  std::vector<std::int32_t> tables_;
-  std::vector<std::int32_t> logit_rows_;
-  DeviceBuffer device_inputs_;
-  std::vector<float> host_logits_;
+  DeviceBuffer host_memory_;
+  DeviceBuffer device_memory_;  // empty where the device uses the host's
+  Inputs host_ = {};
+  Inputs there_ = {};
+  DeviceBuffer host_logits_;
   std::int64_t logit_count_ = 0;
+  StepInput last_;
+  // Steps of decodes alone, by the number of sequences: their launches are always the same.
+  // Recorded when a size is seen for the second time: the first finds libraries' ways.
+  struct Recorded {
+    std::int64_t times = 0;
+    std::unique_ptr<Graph> graph;
+  };
+  std::vector<Recorded> decode_graphs_;
 };
 
 }  // namespace millrace
