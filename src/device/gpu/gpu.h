@@ -10,8 +10,8 @@
 //   load_once(p)                 16 bytes that nobody reads again soon: past the first cache
 //   float_of_bits, bits_of_float
 //   pack_bf16(low, high)         two floats as BF16 in 32 bits, rounded to nearest even
-//   prefetch_l2(p, bytes)        asks for memory to be brought into the device's cache; 16-byte
-//   units add_atomic(p, v)             relaxed, device scope, returns the old value
+//   prefetch_l2(p)               asks for a line of 128 bytes to be brought into the device's cache
+//   add_atomic(p, v)             relaxed, device scope, returns the old value
 //   dynamic_shared()             the launch's shared bytes, 16-byte aligned
 //   wait_for_previous()          with LaunchShape::overlaps: before touching what earlier kernels
 //                                write; weights may be read before

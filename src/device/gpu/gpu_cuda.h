@@ -29,8 +29,8 @@ inline __device__ Bits16 load_once(const void* p) {
   return v;
 }
 
-inline __device__ void prefetch_l2(const void* p, std::uint32_t bytes) {
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes) : "memory");
+inline __device__ void prefetch_l2(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }
 
 inline __device__ float float_of_bits(std::uint32_t bits) {

@@ -47,7 +47,7 @@ inline Bits16 load_once(const void* p) {
   return *static_cast<const Bits16*>(p);
 }
 
-inline void prefetch_l2(const void*, std::uint32_t) {}
+inline void prefetch_l2(const void*) {}
 
 inline float float_of_bits(std::uint32_t bits) {
   return std::bit_cast<float>(bits);

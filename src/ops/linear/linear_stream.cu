@@ -30,7 +30,10 @@ void run_linear_stream(const LinearParams& p, Stream& stream) {
   weights.k = p.in.columns;
   const stream::PlainRows in = {static_cast<const BF16*>(p.in.data), p.in.stride,
                                 static_cast<int>(p.rows)};
-  stream::launch_balanced(weights, p.out.columns, in, Epilogue{p}, stream);
+  if (p.rows * stream::staged_pitch(weights.k) <= stream::CopiedRows::kMostBytes)
+    stream::launch_balanced(weights, p.out.columns, stream::CopiedRows{in}, Epilogue{p}, stream);
+  else
+    stream::launch_balanced(weights, p.out.columns, in, Epilogue{p}, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

@@ -6,9 +6,10 @@
 //     neighbouring bytes of each weight row, straight into registers in tensor core layout. Since
 //     the order of k within a product is free, a lane's 16 bytes are k = 8t .. 8t+7 of its chunk,
 //     for weights and activations alike: two products of 16x8x16, no shuffles, no repacking.
-//   - The next stage's weights are requested before this stage's products, across groups, and the
-//     first ones before wait_for_previous(): weights depend on nobody. What lies behind them is
-//     asked into the L2 cache.
+//   - Three stages of weights are on their way while one is multiplied, across groups, and the
+//     first ones are requested before wait_for_previous(): weights depend on nobody. What lies
+//     behind them is asked into the L2 cache. Buffers are named by the unrolled loop: a copy from
+//     one to another would wait for the memory.
 //   - Sums of the waves meet in shared memory, in fixed order; an epilogue sees the whole sums of
 //     all parts for one (row, column) in one thread.
 //
@@ -25,7 +26,8 @@ constexpr int kThreads = kWaves * gpu::kWave;
 constexpr int kChunk = 32;  // of k: one 16-byte load a lane
 constexpr int kTileColumns = 8;
 constexpr int kMostRows = 16;
-constexpr int kStageLoads = 8;  // 16-byte loads of weights a lane has in flight, twice
+constexpr int kStageLoads = 4;  // 16-byte loads of weights a lane makes in a stage
+constexpr int kBuffers = 4;     // stages: one being multiplied, the others on their way
 
 // Up to three matrices of one shape [columns, k] whose columns of equal index belong together.
 struct Weights {
@@ -35,18 +37,26 @@ struct Weights {
   int prefetch_bytes;  // asked into L2 beyond the first stage, a block
 };
 
-// The rows are BF16 in global memory.
+// The rows are BF16; every use reads them from global memory.
 struct PlainRows {
   static constexpr bool kStaged = false;
+  static constexpr bool kNormed = false;
   const BF16* data;
   std::int64_t stride;
   int rows;
+};
+
+// The same, copied to shared memory first, so that no product waits for them: where they fit.
+struct CopiedRows : PlainRows {
+  static constexpr bool kStaged = true;
+  static constexpr std::int64_t kMostBytes = 64 * 1024;
 };
 
 // The rows are float and are normalised on the way (RMSNorm, spec 4.2): x * weight is rounded to
 // BF16, the factor 1/rms multiplies the finished sums.
 struct NormedRows {
   static constexpr bool kStaged = true;
+  static constexpr bool kNormed = true;
   const float* data;
   std::int64_t stride;
   const std::int32_t* gather;  // row m is gather[m] of data; null: m
@@ -91,26 +101,38 @@ class Product {
 
   __device__ void run() {
     gpu::let_next_start();
-    const int groups = groups_of_block();
-    Stage next;
-    load_weights(next, static_cast<int>(blockIdx.x), 0);
+    const int total = groups_of_block() * stages_;
+    Stage buffers[kBuffers];
+    Cursor loaded = {static_cast<int>(blockIdx.x), 0};
+#pragma unroll
+    for (int b = 0; b + 1 < kBuffers; ++b) {
+      if (b < total) load_weights(buffers[b], loaded);
+      advance(loaded);
+    }
     prefetch();
     epilogue_.prepare();
     gpu::wait_for_previous();
     if constexpr (Rows::kStaged) stage_rows();
 
-    int group = static_cast<int>(blockIdx.x);
-    for (int i = 0; i < groups; ++i, group += static_cast<int>(gridDim.x)) {
-      float sums[kN][4] = {};
-      for (int stage = 0; stage < stages_; ++stage) {
-        const Stage now = next;
-        if (stage + 1 < stages_)
-          load_weights(next, group, stage + 1);
-        else if (i + 1 < groups)
-          load_weights(next, group + static_cast<int>(gridDim.x), 0);
-        multiply(sums, now, stage);
+    Cursor done = {static_cast<int>(blockIdx.x), 0};
+    float sums[kN][4] = {};
+    int finished = 0;
+    for (int first = 0; first < total; first += kBuffers) {
+#pragma unroll
+      for (int b = 0; b < kBuffers; ++b) {
+        const int index = first + b;
+        if (index >= total) break;
+        if (index + kBuffers - 1 < total)
+          load_weights(buffers[(b + kBuffers - 1) % kBuffers], loaded);
+        advance(loaded);
+        multiply(sums, buffers[b], done.stage);
+        if (done.stage + 1 == stages_) {
+          finish(sums, done.group, finished++ % 2);
+          for (int n = 0; n < kN; ++n)
+            for (int i = 0; i < 4; ++i) sums[n][i] = 0.0f;
+        }
+        advance(done);
       }
-      finish(sums, group, i % 2);
     }
   }
 
@@ -125,13 +147,25 @@ class Product {
     return first < weights_.groups ? (weights_.groups - first + step - 1) / step : 0;
   }
 
-  __device__ int chunk_of(int stage, int u) const { return (stage * kUnroll + u) * kWaves + wave_; }
+  // A stage of this block's work.
+  struct Cursor {
+    int group, stage;
+  };
+  __device__ void advance(Cursor& at) const {
+    if (++at.stage < stages_) return;
+    at.stage = 0;
+    at.group += static_cast<int>(gridDim.x);
+  }
 
-  __device__ void load_weights(Stage& stage, int group, int index) const {
+  __device__ int chunk_of(int stage, int u) const {
+    return (stage * kUnroll + u) * kWaves + wave_;
+  }
+
+  __device__ void load_weights(Stage& stage, const Cursor& at) const {
     for (int u = 0; u < kUnroll; ++u) {
-      const int chunk = chunk_of(index, u);
+      const int chunk = chunk_of(at.stage, u);
       for (int n = 0; n < kN; ++n) {
-        const int column = (group * kTiles + n % kTiles) * kTileColumns + g_;
+        const int column = (at.group * kTiles + n % kTiles) * kTileColumns + g_;
         const BF16* from =
             weights_.part[n / kTiles] + column * weights_.k + std::int64_t{chunk} * kChunk + 8 * t_;
         stage.weight[u][n] = chunk < chunks_ ? gpu::load_once(from) : gpu::Bits16{};
@@ -139,25 +173,38 @@ class Product {
     }
   }
 
-  // The columns of a tile are neighbours: 8 rows of weights are one piece of memory.
+  // The columns of a tile are neighbours: its weights are one piece of memory. Thread i asks for
+  // the i-th lines of what this block reads first.
   __device__ void prefetch() const {
+    constexpr int kLine = 128;
     const std::int64_t tile_bytes = kTileColumns * weights_.k * 2;
-    const std::int64_t loaded = std::int64_t{kUnroll} * kWaves * kChunk * kTileColumns * 2;
-    if (loaded >= tile_bytes && weights_.groups <= static_cast<int>(gridDim.x)) return;
-    std::int64_t left = weights_.prefetch_bytes;
-    int tile = static_cast<int>(threadIdx.x);
-    // Thread i asks for the i-th tile of this block's groups while the allowance lasts.
-    left -= tile * tile_bytes;
-    if (left < tile_bytes) return;
-    const int group = static_cast<int>(blockIdx.x) + tile / kN * static_cast<int>(gridDim.x);
-    if (group >= weights_.groups) return;
-    const int n = tile % kN;
-    gpu::prefetch_l2(
-        weights_.part[n / kTiles] + (group * kTiles + n % kTiles) * kTileColumns * weights_.k,
-        static_cast<std::uint32_t>(tile_bytes));
+    const int groups = groups_of_block();
+    for (std::int64_t at = kLine * static_cast<std::int64_t>(threadIdx.x);
+         at < weights_.prefetch_bytes; at += kLine * kThreads) {
+      const int tile = static_cast<int>(at / tile_bytes);
+      if (tile >= groups * kN) return;
+      const int group = static_cast<int>(blockIdx.x + tile / kN * gridDim.x);
+      const int n = tile % kN;
+      const BF16* first =
+          weights_.part[n / kTiles] + (group * kTiles + n % kTiles) * kTileColumns * weights_.k;
+      gpu::prefetch_l2(reinterpret_cast<const std::byte*>(first) + at % tile_bytes);
+    }
   }
 
   __device__ void stage_rows() const {
+    const std::int64_t k = weights_.k;
+    if constexpr (!Rows::kNormed) {
+      for (int m = 0; m < in_.rows; ++m)
+        for (std::int64_t c = 8 * static_cast<std::int64_t>(threadIdx.x); c < k; c += 8 * kThreads)
+          *reinterpret_cast<gpu::Bits16*>(staged_ + m * staged_pitch(k) + 2 * c) =
+              *reinterpret_cast<const gpu::Bits16*>(in_.data + m * in_.stride + c);
+    } else {
+      stage_normed_rows();
+    }
+    __syncthreads();
+  }
+
+  __device__ void stage_normed_rows() const {
     const std::int64_t k = weights_.k;
     for (int m = 0; m < in_.rows; ++m) {
       const float* row = in_.data + (in_.gather ? in_.gather[m] : m) * in_.stride;
@@ -176,7 +223,6 @@ class Product {
       squares = gpu::wave_sum(squares);
       if (g_ == 0 && t_ == 0) squares_[m * kWaves + wave_] = squares;
     }
-    __syncthreads();
   }
 
   // Eight neighbouring values of row g_ + 8 * half, zeros beyond the last row.
@@ -223,7 +269,7 @@ class Product {
       const int m = i / kTileColumns % in_.rows;
       const int column = i % kTileColumns;
       float scale = 1.0f;
-      if constexpr (Rows::kStaged) {
+      if constexpr (Rows::kNormed) {
         float squares = 0;
         for (int w = 0; w < kWaves; ++w) squares += squares_[m * kWaves + w];
         scale = 1.0f / sqrtf(squares / static_cast<float>(weights_.k) + in_.epsilon);
