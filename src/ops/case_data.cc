@@ -119,7 +119,7 @@ std::vector<float> CaseWeight::row(std::int64_t i) const {
 }
 
 std::int64_t copies_beyond_cache(std::int64_t bytes) {
-  return std::max<std::int64_t>(1, (std::int64_t{400} << 20) / bytes);
+  return std::max<std::int64_t>(1, kBeyondCaches / bytes);
 }
 
 void poison(float* data, std::int64_t count) {
@@ -181,6 +181,12 @@ BatchView CaseBatch::view() const {
 
 std::int32_t CaseBatch::block_of(std::size_t s, std::int64_t position) const {
   return tables_[static_cast<std::size_t>(spans_[s].table * stride_ + position / block_tokens_)];
+}
+
+void CaseBatch::add_memory(std::vector<CaseMemory>& memory) const {
+  memory.push_back(read_memory(spans_));
+  memory.push_back(read_memory(row_spans_));
+  memory.push_back(read_memory(tables_));
 }
 
 }  // namespace millrace

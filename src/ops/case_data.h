@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ops/batch_view.h"
+#include "ops/case_image.h"
 #include "tensor/buffer.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor_view.h"
@@ -36,6 +37,10 @@ class CaseWeight {
   TensorView view(std::int64_t copy = 0) const;
   std::int64_t bytes() const { return bytes_of(dtype_, n_ * k_); }
   std::vector<float> row(std::int64_t i) const;  // widened
+  CaseMemory memory() const {
+    return {const_cast<char*>(data_.as<char>()), static_cast<std::int64_t>(data_.size()),
+            CaseMemory::Use::Read};
+  }
 
  private:
   DType dtype_;
@@ -43,7 +48,16 @@ class CaseWeight {
   Buffer data_;
 };
 
-// Copies of `bytes` that together are far larger than a CPU's caches.
+// How far rows of so many columns are apart in a case: never touching, and at distances that allow
+// 16-byte accesses if their length does, so that kernels are tested with both.
+constexpr std::int64_t case_stride(std::int64_t columns) {
+  return columns % 8 == 0 ? columns + 8 : columns + 3;
+}
+
+// Far more than any cache holds: a GPU's second level has 50 to 126 MB, a server's CPUs have more.
+constexpr std::int64_t kBeyondCaches = std::int64_t{400} << 20;
+
+// Copies of `bytes` that together are that large.
 std::int64_t copies_beyond_cache(std::int64_t bytes);
 
 // What an element holds before anybody writes it: a NaN of an unusual pattern.
@@ -69,6 +83,8 @@ class CaseBatch {
   const std::vector<SpanView>& spans() const { return spans_; }
   // Block of a position of spans()[s].
   std::int32_t block_of(std::size_t s, std::int64_t position) const;
+  // Appends the memory that view() points into.
+  void add_memory(std::vector<CaseMemory>& memory) const;
 
  private:
   std::vector<SpanView> spans_;

@@ -35,7 +35,7 @@ std::vector<SupportRow> support_matrix(const DeviceTraits& traits) {
       if (example.full_size || std::find(seen.begin(), seen.end(), example.types) != seen.end())
         continue;
       seen.push_back(example.types);
-      for (KernelVerdict& verdict : example.make()->kernels(traits))
+      for (KernelVerdict& verdict : example.make(DType::F32)->kernels(traits))
         rows.push_back(
             {table.op, example.types, verdict.kernel, verdict.priority, std::move(verdict.reason)});
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ops/kernel_registry.h"
+#include "tensor/dtype.h"
 
 namespace millrace {
 
@@ -28,12 +29,17 @@ class OpInstance {
   // All kernels of the op for this backend; the reason is empty where a kernel can run.
   virtual std::vector<KernelVerdict> kernels(const DeviceTraits& traits) const = 0;
 
+  // Before anything is run on a device that cannot use the host's memory; does nothing for others.
+  // The case is copied as often as `rotated_bytes` hold it, at least once: run() then goes from
+  // copy to copy.
+  virtual void place_on(Device& device, Stream& stream, std::int64_t rotated_bytes = 0) = 0;
+
   // Launches once. Full-size cases go from copy to copy of their large inputs, so that repeated
   // runs read memory and not a cache.
   virtual void run(std::size_t kernel, Stream& stream) = 0;
 
   // Runs the reference and the kernel from equal states, outputs poisoned with NaN, and compares
-  // every element of every output, also those that nobody may write.
+  // every element of every output, also those that nobody may write. `stream` is the kernel's.
   virtual Difference compare(std::size_t kernel, Stream& stream) = 0;
 
   // Runs from the initial state and returns all output bytes: for comparing bit for bit.
@@ -41,12 +47,18 @@ class OpInstance {
 };
 
 struct OpCase {
-  std::string name;   // "bf16 [6144, 2048], 1 row"
-  std::string types;  // what support depends on: "BF16 weight"
-  bool full_size;     // a model's shape: benches run these, tests the others
-  double bytes;       // that one run must read and write at least
-  double flops;       // of one run
-  std::function<std::unique_ptr<OpInstance>()> make;
+  std::string name;    // "bf16 [6144, 2048], 1 row"
+  std::string types;   // what support depends on: "BF16 weight"
+  bool full_size;      // a model's shape: benches run these, tests the others
+  double fixed_bytes;  // that one run must read and write at least, whatever the activations are
+  double activations;  // elements of the activation type, read or written
+  double flops;        // of one run
+  // With activations of F32, or BF16 for devices that take it.
+  std::function<std::unique_ptr<OpInstance>(DType activation)> make;
+
+  double bytes(DType activation) const {
+    return fixed_bytes + activations * static_cast<double>(bytes_of(activation, 1));
+  }
 };
 
 struct OpTable {

@@ -1,31 +1,26 @@
 #include "device/emulated/grid.h"
 
-#include <ucontext.h>
-
 #include <array>
 #include <memory>
 #include <vector>
 
 #include "base/check.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
-#endif
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
+#include "device/emulated/fiber.h"
 
 namespace millrace::emulated {
-namespace {
 
-constexpr std::size_t kStackBytes = 256 * 1024;  // touched pages only are committed
+constinit thread_local const ThreadState* running_thread = nullptr;
+
+namespace {
 
 // Threads that wait for each other: all of a block, or of a wave.
 struct Group {
   int alive = 0;
   int arrived = 0;
   std::uint64_t generation = 0;  // barriers passed
-  std::array<std::uint64_t, kWave> exchange = {};
+  // What the lanes hand to each other, for this generation and the next: who has come to the next
+  // one may write while others still read.
+  std::array<std::array<std::uint64_t, kWave>, 2> exchange = {};
 
   void pass_if_complete() {
     if (arrived == 0 || arrived < alive) return;
@@ -34,16 +29,18 @@ struct Group {
   }
 };
 
-struct Fiber {
-  ucontext_t context;
-  std::unique_ptr<std::byte[]> stack;
-  ThreadState state;
+struct Thread {
+  ThreadState state;  // first: running_thread points at it
   Group* wave = nullptr;
+  Fiber* fiber = nullptr;  // that it began on
+  // At a barrier until the group's generation is another.
+  const Group* waits_for = nullptr;
+  std::uint64_t generation = 0;
   bool ended = false;
-  void* sanitizer = nullptr;
 };
 
-// One block at a time; kept from launch to launch so that stacks are made once.
+// One block at a time; kept from launch to launch so that stacks are made once. A fiber runs one
+// thread after another as long as they do not wait: a kernel without barriers needs a single one.
 class BlockRunner {
  public:
   void run(Index block, Index extent, Index grid, std::byte* shared,
@@ -54,148 +51,109 @@ class BlockRunner {
     block_ = {};
     block_.alive = static_cast<int>(count);
     waves_.assign((count + kWave - 1) / kWave, Group{});
-    while (fibers_.size() < count) fibers_.push_back(std::make_unique<Fiber>());
+    threads_.assign(count, Thread{});
     for (unsigned i = 0; i < count; ++i) {
-      Fiber& fiber = *fibers_[i];
-      fiber.state = {.thread = {i % extent.x, i / extent.x % extent.y, i / (extent.x * extent.y)},
-                     .block = block,
-                     .block_extent = extent,
-                     .grid_extent = grid,
-                     .dynamic_shared = shared};
-      fiber.wave = &waves_[i / kWave];
-      ++fiber.wave->alive;
-      prepare(fiber);
+      Thread& thread = threads_[i];
+      thread.state = {.thread = {i % extent.x, i / extent.x % extent.y, i / (extent.x * extent.y)},
+                      .block = block,
+                      .block_extent = extent,
+                      .grid_extent = grid,
+                      .dynamic_shared = shared};
+      thread.wave = &waves_[i / kWave];
+      ++thread.wave->alive;
     }
+    next_ = 0;
+    left_ = count;
+    while (next_ < count) begin_threads();
     // Every other pass goes backwards, so that a missing barrier does not stay unseen because
     // lower threads always come first.
-    unsigned left = count;
-    for (bool backwards = false; left > 0; backwards = !backwards) {
-      const std::uint64_t before = progress_;
+    for (bool backwards = true; left_ > 0; backwards = !backwards) {
+      bool moved = false;
       for (unsigned i = 0; i < count; ++i) {
-        Fiber& fiber = *fibers_[backwards ? count - 1 - i : i];
-        if (fiber.ended) continue;
-        resume(fiber);
-        left -= fiber.ended;
+        Thread& thread = threads_[backwards ? count - 1 - i : i];
+        if (thread.ended || thread.waits_for->generation == thread.generation) continue;
+        moved = true;
+        running_ = &thread;
+        running_thread = &thread.state;
+        thread.fiber->resume();
       }
-      check(progress_ != before, "the threads of an emulated block wait for each other for ever");
+      check(moved, "the threads of an emulated block wait for each other for ever");
     }
   }
 
-  const ThreadState& current() const { return current_->state; }
-
-  void sync(Group& group) {
-    ++progress_;
-    const std::uint64_t generation = group.generation;
-    ++group.arrived;
-    group.pass_if_complete();
-    while (group.generation == generation) yield();
-  }
   void sync_block() { sync(block_); }
-  void sync_wave() { sync(*current_->wave); }
+  void sync_wave() { sync(*running_->wave); }
 
   std::uint64_t exchange(std::uint64_t bits, int lane) {
-    Group& wave = *current_->wave;
     check(lane >= 0 && lane < kWave, "a shuffle names a lane outside its wave");
-    wave.exchange[lane_of_current()] = bits;
+    Group& wave = *running_->wave;
+    auto& brought = wave.exchange[wave.generation % 2];
+    brought[static_cast<std::size_t>(running_ - threads_.data()) % kWave] = bits;
     sync(wave);
-    const std::uint64_t other = wave.exchange[static_cast<std::size_t>(lane)];
-    sync(wave);
-    return other;
+    return brought[static_cast<std::size_t>(lane)];
   }
 
  private:
-  std::size_t lane_of_current() const {
-    const ThreadState& s = current_->state;
-    const unsigned flat =
-        s.thread.x + s.block_extent.x * (s.thread.y + s.block_extent.y * s.thread.z);
-    return flat % kWave;
+  // A fiber that waits for work, given threads that have not begun; returns when one waits or all
+  // have begun.
+  void begin_threads() {
+    if (idle_.empty()) {
+      fibers_.push_back(std::make_unique<Fiber>(
+          [](void* self) { static_cast<BlockRunner*>(self)->work(); }, this));
+      idle_.push_back(fibers_.back().get());
+    }
+    beginning_ = idle_.back();
+    idle_.pop_back();
+    beginning_->resume();
   }
 
-  static void enter(unsigned low, unsigned high) {
-    auto* runner = reinterpret_cast<BlockRunner*>((std::uintptr_t{high} << 32) | low);
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(nullptr, &runner->main_stack_, &runner->main_stack_bytes_);
-#endif
-    (*runner->kernel_)();
-    runner->leave();
+  // Runs on each fiber.
+  [[noreturn]] void work() {
+    Fiber* self = beginning_;
+    for (;;) {
+      while (next_ < threads_.size()) {
+        Thread& thread = threads_[next_++];
+        thread.fiber = self;
+        running_ = &thread;
+        running_thread = &thread.state;
+        (*kernel_)();
+        leave();
+      }
+      idle_.push_back(self);
+      self->suspend();
+    }
   }
 
-  void prepare(Fiber& fiber) {
-    if (!fiber.stack) fiber.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
-    fiber.ended = false;
-    ::getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    fiber.context.uc_link = nullptr;
-    const auto self = reinterpret_cast<std::uintptr_t>(this);
-    ::makecontext(&fiber.context, reinterpret_cast<void (*)()>(&BlockRunner::enter), 2,
-                  static_cast<unsigned>(self), static_cast<unsigned>(self >> 32));
-#if defined(__SANITIZE_THREAD__)
-    fiber.sanitizer = __tsan_create_fiber(0);
-#endif
-  }
-
-  void resume(Fiber& fiber) {
-    current_ = &fiber;
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_start_switch_fiber(&main_fake_stack_, fiber.stack.get(), kStackBytes);
-#elif defined(__SANITIZE_THREAD__)
-    main_sanitizer_ = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(fiber.sanitizer, 0);
-#endif
-    ::swapcontext(&main_, &fiber.context);
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(main_fake_stack_, nullptr, nullptr);
-#elif defined(__SANITIZE_THREAD__)
-    if (fiber.ended) __tsan_destroy_fiber(fiber.sanitizer);
-#endif
-  }
-
-  void to_main(bool ends) {
-    Fiber& fiber = *current_;
-#if defined(__SANITIZE_ADDRESS__)
-    void* fake_stack = nullptr;
-    __sanitizer_start_switch_fiber(ends ? nullptr : &fake_stack, main_stack_, main_stack_bytes_);
-#elif defined(__SANITIZE_THREAD__)
-    __tsan_switch_to_fiber(main_sanitizer_, 0);
-#endif
-    static_cast<void>(ends);
-    ::swapcontext(&fiber.context, &main_);
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-#endif
-  }
-
-  void yield() {
-    to_main(false);
+  void sync(Group& group) {
+    Thread& thread = *running_;
+    thread.waits_for = &group;
+    thread.generation = group.generation;
+    ++group.arrived;
+    group.pass_if_complete();
+    if (group.generation == thread.generation) thread.fiber->suspend();
   }
 
   // A thread that has ended is not waited for at barriers.
   void leave() {
-    ++progress_;
-    Fiber& fiber = *current_;
-    fiber.ended = true;
+    Thread& thread = *running_;
+    thread.ended = true;
+    --left_;
     --block_.alive;
-    --fiber.wave->alive;
+    --thread.wave->alive;
     block_.pass_if_complete();
-    fiber.wave->pass_if_complete();
-    to_main(true);
+    thread.wave->pass_if_complete();
   }
 
-  ucontext_t main_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<Fiber*> idle_;
+  std::vector<Thread> threads_;
   std::vector<Group> waves_;
   Group block_;
-  Fiber* current_ = nullptr;
+  std::size_t next_ = 0;  // thread to begin
+  unsigned left_ = 0;
+  Thread* running_ = nullptr;
+  Fiber* beginning_ = nullptr;
   const std::function<void()>* kernel_ = nullptr;
-  std::uint64_t progress_ = 0;  // arrivals and ends
-#if defined(__SANITIZE_ADDRESS__)
-  void* main_fake_stack_ = nullptr;
-  const void* main_stack_ = nullptr;
-  std::size_t main_stack_bytes_ = 0;
-#elif defined(__SANITIZE_THREAD__)
-  void* main_sanitizer_ = nullptr;
-#endif
 };
 
 BlockRunner& runner() {
@@ -204,10 +162,6 @@ BlockRunner& runner() {
 }
 
 }  // namespace
-
-const ThreadState& current_thread() {
-  return runner().current();
-}
 
 void run_grid(Index grid, Index block, std::size_t shared_bytes,
               const std::function<void()>& kernel) {

@@ -19,8 +19,11 @@ struct ThreadState {
   std::byte* dynamic_shared;
 };
 
-// Of the fiber that runs.
-const ThreadState& current_thread();
+// The thread of the grid that runs now on this thread of the host.
+extern constinit thread_local const ThreadState* running_thread;
+inline const ThreadState& current_thread() {
+  return *running_thread;
+}
 
 // Aborts when the threads of a block can never all arrive at a barrier: a bug in a kernel.
 void run_grid(Index grid, Index block, std::size_t shared_bytes,

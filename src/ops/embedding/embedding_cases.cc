@@ -13,8 +13,8 @@ struct Sizes {
 
 class EmbeddingInstance final : public CaseInstance<Embedding> {
  public:
-  explicit EmbeddingInstance(const Sizes& s)
-      : s_(s), table_(random_, s.dtype, s.vocab, s.hidden, 1.0f) {
+  EmbeddingInstance(const Sizes& s, DType activation)
+      : CaseInstance(activation), s_(s), table_(random_, s.dtype, s.vocab, s.hidden, 1.0f) {
     for (std::int64_t t = 0; t < s.rows; ++t)
       tokens_.push_back(static_cast<std::int32_t>(random_.below(s.vocab)));
     tokens_.front() = 0;
@@ -23,21 +23,27 @@ class EmbeddingInstance final : public CaseInstance<Embedding> {
   }
 
  protected:
-  Embedding::Key key() const override { return {s_.dtype, DType::F32, s_.hidden}; }
+  Embedding::Key key() const override { return {s_.dtype, activation(), s_.hidden}; }
   EmbeddingParams params(std::int64_t) override {
     return {.table = table_.view(),
             .tokens = tokens_.data(),
             .out = {out_.data(), s_.hidden, stride(), DType::F32},
             .rows = s_.rows};
   }
+  std::vector<CaseMemory> memory() override {
+    return {table_.memory(), read_memory(tokens_), written_memory(out_)};
+  }
+  void relocate(EmbeddingParams& p, const CaseImageCopy& image) override {
+    image.move(p.table, p.tokens, p.out);
+  }
   void reset() override { poison(out_.data(), s_.rows * stride()); }
   std::vector<CaseOutput> outputs() const override {
-    return {{"out", out_.data(), DType::F32, s_.rows * stride(), s_.rows * 8}};
+    return {{"out", out_.data(), DType::F32, s_.rows * stride(), s_.rows * (stride() - s_.hidden)}};
   }
   std::vector<double> tolerance(std::size_t) const override { return {}; }
 
  private:
-  std::int64_t stride() const { return s_.hidden + 8; }
+  std::int64_t stride() const { return case_stride(s_.hidden); }
 
   Sizes s_;
   CaseRandom random_{11};
@@ -51,7 +57,7 @@ class EmbeddingInstance final : public CaseInstance<Embedding> {
 std::vector<OpCase> embedding_cases() {
   std::vector<Sizes> sizes;
   for (const DType dtype : {DType::F32, DType::F16, DType::BF16})
-    sizes.push_back({dtype, 9, 37, 3});
+    for (const std::int64_t hidden : {37, 64}) sizes.push_back({dtype, 9, hidden, 3});
   for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1})
     sizes.push_back({dtype, 9, 96, 3});
   for (const DType dtype : {DType::Q4_K, DType::Q5_K, DType::Q6_K})
@@ -63,8 +69,8 @@ std::vector<OpCase> embedding_cases() {
     cases.push_back(
         {fmt::format("{} [{}, {}], {} rows", to_string(s.dtype), s.vocab, s.hidden, s.rows),
          fmt::format("{} table", to_string(s.dtype)), s.full_size,
-         static_cast<double>(s.rows * (bytes_of(s.dtype, s.hidden) + s.hidden * 4)), 0,
-         [s] { return std::make_unique<EmbeddingInstance>(s); }});
+         static_cast<double>(s.rows * (bytes_of(s.dtype, s.hidden) + s.hidden * 4)), 0, 0,
+         [s](DType activation) { return std::make_unique<EmbeddingInstance>(s, activation); }});
   return cases;
 }
 

@@ -11,22 +11,24 @@ struct Sizes {
   bool bias = false;
   bool residual = false;  // and out is the residual
   bool full_size = false;
+  bool wide = false;  // F32 out whatever the activations are: logits
 };
 
 class LinearInstance final : public CaseInstance<Linear> {
  public:
-  explicit LinearInstance(const Sizes& s)
-      : s_(s),
+  LinearInstance(const Sizes& s, DType activation)
+      : CaseInstance(activation),
+        s_(s),
         copies_(s.full_size && s.rows <= 16 ? copies_beyond_cache(bytes_of(s.dtype, s.n * s.k))
                                             : 1),
         weight_(random_, s.dtype, s.n, s.k, 1.0f, copies_),
-        in_(random_floats(random_, s.rows * in_stride(), 1.0f)),
+        in_(random_activations(random_, s.rows * in_stride(), 1.0f)),
         bias_(random_floats(random_, s.n, 1.0f)),
         residual_(random_floats(random_, s.rows * out_stride(), 1.0f)),
         out_(residual_) {}
 
  protected:
-  Linear::Key key() const override { return {s_.dtype, DType::F32, s_.n, s_.k}; }
+  Linear::Key key() const override { return {s_.dtype, activation(), s_.n, s_.k}; }
   LinearParams params(std::int64_t run) override {
     const MatrixView out = {out_.data(), s_.n, out_stride(), DType::F32};
     return {.in = {in_.data(), s_.k, in_stride(), DType::F32},
@@ -35,6 +37,15 @@ class LinearInstance final : public CaseInstance<Linear> {
             .residual = s_.residual ? out : MatrixView{},
             .out = out,
             .rows = s_.rows};
+  }
+  std::vector<CaseMemory> memory() override {
+    // The residual stream is F32 whatever the activations are.
+    const CaseMemory out = written_memory(out_);
+    return {as_activation(read_memory(in_)), weight_.memory(), read_memory(bias_),
+            s_.residual || s_.wide ? out : as_activation(out)};
+  }
+  void relocate(LinearParams& p, const CaseImageCopy& image) override {
+    image.move(p.in, p.weight, p.bias, p.residual, p.out);
   }
   void reset() override {
     poison(out_.data(), static_cast<std::int64_t>(out_.size()));
@@ -63,8 +74,8 @@ class LinearInstance final : public CaseInstance<Linear> {
   }
 
  private:
-  std::int64_t in_stride() const { return s_.k + 4; }
-  std::int64_t out_stride() const { return s_.n + 3; }
+  std::int64_t in_stride() const { return case_stride(s_.k); }
+  std::int64_t out_stride() const { return case_stride(s_.n); }
 
   Sizes s_;
   CaseRandom random_{14};
@@ -85,6 +96,8 @@ std::vector<OpCase> linear_cases() {
     sizes.push_back({dtype, 66, 160, 5, true, true});
     sizes.push_back({dtype, 70, 1031, 1});
     sizes.push_back({dtype, 131, 2049, 13, true, true});
+    sizes.push_back({dtype, 128, 512, 17, true});
+    sizes.push_back({dtype, 72, 264, 3, false, false, false, true});
   }
   for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1}) {
     sizes.push_back({dtype, 3, 32, 1});
@@ -117,13 +130,16 @@ std::vector<OpCase> linear_cases() {
   }
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes)
-    cases.push_back({fmt::format("{} [{}, {}], {} row{}{}{}", to_string(s.dtype), s.n, s.k, s.rows,
-                                 s.rows == 1 ? "" : "s", s.bias ? ", bias" : "",
-                                 s.residual ? ", residual" : ""),
-                     fmt::format("{} weight", to_string(s.dtype)), s.full_size,
-                     static_cast<double>(bytes_of(s.dtype, s.n * s.k) + s.rows * (s.n + s.k) * 4),
-                     2.0 * static_cast<double>(s.n * s.k * s.rows),
-                     [s] { return std::make_unique<LinearInstance>(s); }});
+    cases.push_back(
+        {fmt::format("{} [{}, {}], {} row{}{}{}", to_string(s.dtype), s.n, s.k, s.rows,
+                     s.rows == 1 ? "" : "s", s.bias ? ", bias" : "",
+                     s.residual ? ", residual"
+                     : s.wide   ? ", F32 out"
+                                : ""),
+         fmt::format("{} weight", to_string(s.dtype)), s.full_size,
+         static_cast<double>(bytes_of(s.dtype, s.n * s.k)),
+         static_cast<double>(s.rows * (s.n + s.k)), 2.0 * static_cast<double>(s.n * s.k * s.rows),
+         [s](DType activation) { return std::make_unique<LinearInstance>(s, activation); }});
   return cases;
 }
 

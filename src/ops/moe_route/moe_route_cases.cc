@@ -17,8 +17,9 @@ struct Sizes {
 
 class MoeRouteInstance final : public CaseInstance<MoeRoute> {
  public:
-  explicit MoeRouteInstance(const Sizes& s)
-      : s_(s),
+  MoeRouteInstance(const Sizes& s, DType activation)
+      : CaseInstance(activation),
+        s_(s),
         logits_(random_floats(random_, s.rows * stride(), 4.0f)),
         bias_(random_floats(random_, s.experts, 0.2f)),
         experts_(static_cast<std::size_t>(s.rows * s.top_k + 4)),
@@ -29,7 +30,7 @@ class MoeRouteInstance final : public CaseInstance<MoeRoute> {
   }
 
  protected:
-  MoeRoute::Key key() const override { return {DType::F32, s_.experts, s_.top_k}; }
+  MoeRoute::Key key() const override { return {activation(), s_.experts, s_.top_k}; }
   MoeRouteParams params(std::int64_t) override {
     return {.logits = {logits_.data(), s_.experts, stride(), DType::F32},
             .bias = s_.bias ? bias_.data() : nullptr,
@@ -39,6 +40,13 @@ class MoeRouteInstance final : public CaseInstance<MoeRoute> {
             .top_k = s_.top_k,
             .normalise = s_.normalise,
             .scale = s_.scale};
+  }
+  std::vector<CaseMemory> memory() override {
+    return {read_memory(logits_), read_memory(bias_), written_memory(experts_),
+            written_memory(weights_)};
+  }
+  void relocate(MoeRouteParams& p, const CaseImageCopy& image) override {
+    image.move(p.logits, p.bias, p.experts, p.weights);
   }
   void reset() override {
     poison(experts_.data(), DType::I32, static_cast<std::int64_t>(experts_.size()));
@@ -59,7 +67,7 @@ class MoeRouteInstance final : public CaseInstance<MoeRoute> {
   }
 
  private:
-  std::int64_t stride() const { return s_.experts + 1; }
+  std::int64_t stride() const { return case_stride(s_.experts); }
 
   Sizes s_;
   CaseRandom random_{18};
@@ -82,11 +90,11 @@ std::vector<OpCase> moe_route_cases() {
                                            {"ties", 16, 4, 64, false},
                                            {"plain", 32, 4, 1, true, true, 1, true},
                                            {"plain", 32, 4, 512, true, true, 1, true}})
-    cases.push_back({fmt::format("{}, {} experts, top {}, {} rows{}", s.what, s.experts, s.top_k,
-                                 s.rows, s.bias ? "" : ", no bias"),
-                     "F32", s.full_size,
-                     static_cast<double>(s.rows * (s.experts + 2 * s.top_k) * 4), 0,
-                     [s] { return std::make_unique<MoeRouteInstance>(s); }});
+    cases.push_back(
+        {fmt::format("{}, {} experts, top {}, {} rows{}", s.what, s.experts, s.top_k, s.rows,
+                     s.bias ? "" : ", no bias"),
+         "F32", s.full_size, static_cast<double>(s.rows * (s.experts + 2 * s.top_k) * 4), 0, 0,
+         [s](DType activation) { return std::make_unique<MoeRouteInstance>(s, activation); }});
   return cases;
 }
 

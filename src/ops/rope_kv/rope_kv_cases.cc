@@ -15,12 +15,13 @@ struct Sizes {
 
 class RopeKvInstance final : public CaseInstance<RopeKv> {
  public:
-  explicit RopeKvInstance(const Sizes& s)
-      : s_(s),
+  RopeKvInstance(const Sizes& s, DType activation)
+      : CaseInstance(activation),
+        s_(s),
         batch_(random_, s.spans),
-        q_(random_floats(random_, batch_.rows() * q_stride(), 1.5f)),
-        k_(random_floats(random_, batch_.rows() * k_columns(), 1.5f)),
-        v_(random_floats(random_, batch_.rows() * k_columns(), 1.5f)),
+        q_(random_activations(random_, batch_.rows() * q_stride(), 1.5f)),
+        k_(random_activations(random_, batch_.rows() * k_columns(), 1.5f)),
+        v_(random_activations(random_, batch_.rows() * k_columns(), 1.5f)),
         q_norm_(random_floats(random_, s.head_dim, 1.5f)),
         k_norm_(random_floats(random_, s.head_dim, 1.5f)),
         cache_elements_(batch_.blocks() * 16 * k_columns()),
@@ -38,13 +39,13 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
       }
     }
     for (std::int64_t t = 0; t < batch_.rows(); ++t)
-      poison(q_.data() + t * q_stride() + s.heads * s.head_dim, 4);
+      poison(q_.data() + t * q_stride() + s.heads * s.head_dim, q_stride() - s.heads * s.head_dim);
     initial_q_ = q_;
     initial_k_ = k_;
   }
 
  protected:
-  RopeKv::Key key() const override { return {DType::F32, s_.kv, s_.head_dim}; }
+  RopeKv::Key key() const override { return {activation(), s_.kv, s_.head_dim}; }
   RopeKvParams params(std::int64_t) override {
     return {.q = {q_.data(), s_.heads * s_.head_dim, q_stride(), DType::F32},
             .k = {k_.data(), k_columns(), k_columns(), DType::F32},
@@ -58,6 +59,27 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
             .batch = batch_.view(),
             .heads = s_.heads};
   }
+  std::vector<CaseMemory> memory() override {
+    // The reference rotates k in place, a kernel need not: it is not an output.
+    const auto cache = [this](Buffer& buffer) {
+      return CaseMemory{buffer.as<void>(), bytes_of(s_.kv, cache_elements_),
+                        CaseMemory::Use::Written};
+    };
+    std::vector<CaseMemory> memory = {as_activation(written_memory(q_)),
+                                      as_activation(written_memory(k_)),
+                                      as_activation(read_memory(v_)),
+                                      read_memory(q_norm_),
+                                      read_memory(k_norm_),
+                                      read_memory(cosines_),
+                                      read_memory(sines_),
+                                      cache(key_),
+                                      cache(value_)};
+    batch_.add_memory(memory);
+    return memory;
+  }
+  void relocate(RopeKvParams& p, const CaseImageCopy& image) override {
+    image.move(p.q, p.k, p.v, p.q_norm, p.k_norm, p.cosines, p.sines, p.cache, p.batch);
+  }
   void reset() override {
     q_ = initial_q_;
     k_ = initial_k_;
@@ -69,7 +91,8 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
     for (const CaseSpan& span : s_.spans)
       if (span.writes_kv) written += span.count * k_columns();
     const std::int64_t left = cache_elements_ - written;
-    return {{"q", q_.data(), DType::F32, static_cast<std::int64_t>(q_.size()), batch_.rows() * 4},
+    return {{"q", q_.data(), DType::F32, static_cast<std::int64_t>(q_.size()),
+             batch_.rows() * (q_stride() - s_.heads * s_.head_dim)},
             {"key", key_.as<void>(), s_.kv, cache_elements_, left},
             {"value", value_.as<void>(), s_.kv, cache_elements_, left}};
   }
@@ -98,7 +121,7 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
   }
 
  private:
-  std::int64_t q_stride() const { return s_.heads * s_.head_dim + 4; }
+  std::int64_t q_stride() const { return case_stride(s_.heads * s_.head_dim); }
   std::int64_t k_columns() const { return s_.kv_heads * s_.head_dim; }
 
   Sizes s_;
@@ -127,12 +150,13 @@ std::vector<OpCase> rope_kv_cases() {
     std::int64_t rows = 0;
     for (const CaseSpan& span : s.spans) rows += span.count;
     const std::int64_t k_columns = s.kv_heads * s.head_dim;
-    cases.push_back({fmt::format("{}, {}/{} heads of {}, {} cache", s.what, s.heads, s.kv_heads,
-                                 s.head_dim, to_string(s.kv)),
-                     fmt::format("{} cache", to_string(s.kv)), s.full_size,
-                     static_cast<double>(rows * (s.heads * s.head_dim * 8 + k_columns * 8 +
-                                                 2 * bytes_of(s.kv, k_columns))),
-                     0, [s] { return std::make_unique<RopeKvInstance>(s); }});
+    cases.push_back(
+        {fmt::format("{}, {}/{} heads of {}, {} cache", s.what, s.heads, s.kv_heads, s.head_dim,
+                     to_string(s.kv)),
+         fmt::format("{} cache", to_string(s.kv)), s.full_size,
+         static_cast<double>(rows * (s.head_dim * 4 + 2 * bytes_of(s.kv, k_columns))),
+         static_cast<double>(rows * (s.heads * s.head_dim + k_columns) * 2), 0,
+         [s](DType activation) { return std::make_unique<RopeKvInstance>(s, activation); }});
   }
   return cases;
 }

@@ -17,10 +17,11 @@ struct Sizes {
 
 class ShortConvInstance final : public CaseInstance<ShortConv> {
  public:
-  explicit ShortConvInstance(const Sizes& s)
-      : s_(s),
+  ShortConvInstance(const Sizes& s, DType activation)
+      : CaseInstance(activation),
+        s_(s),
         batch_(random_, s.spans),
-        gates_(random_floats(random_, batch_.rows() * 3 * s.channels, 1.5f)),
+        gates_(random_activations(random_, batch_.rows() * 3 * s.channels, 1.5f)),
         kernel_(random_floats(random_, s.taps * s.channels, 1.0f)),
         bias_(random_floats(random_, s.channels, 1.0f)),
         initial_(random_floats(random_, batch_.slots() * s.ring * s.channels, 2.0f)),
@@ -42,7 +43,7 @@ class ShortConvInstance final : public CaseInstance<ShortConv> {
   }
 
  protected:
-  ShortConv::Key key() const override { return {DType::F32, s_.channels, s_.taps}; }
+  ShortConv::Key key() const override { return {activation(), s_.channels, s_.taps}; }
   ShortConvParams params(std::int64_t) override {
     return {.gates = {gates_.data(), 3 * s_.channels, 3 * s_.channels, DType::F32},
             .kernel = kernel_.data(),
@@ -51,6 +52,16 @@ class ShortConvInstance final : public CaseInstance<ShortConv> {
             .state = {state_.data(), s_.ring, s_.channels},
             .out = {out_.data(), s_.channels, stride(), DType::F32},
             .batch = batch_.view()};
+  }
+  std::vector<CaseMemory> memory() override {
+    std::vector<CaseMemory> memory = {as_activation(read_memory(gates_)), read_memory(kernel_),
+                                      read_memory(bias_), written_memory(state_),
+                                      as_activation(written_memory(out_))};
+    batch_.add_memory(memory);
+    return memory;
+  }
+  void relocate(ShortConvParams& p, const CaseImageCopy& image) override {
+    image.move(p.gates, p.kernel, p.bias, p.state, p.out, p.batch);
   }
   void reset() override {
     poison(out_.data(), static_cast<std::int64_t>(out_.size()));
@@ -70,9 +81,9 @@ class ShortConvInstance final : public CaseInstance<ShortConv> {
         if (!written && std::isnan(before)) left += s_.channels;
       }
     }
-    return {
-        {"out", out_.data(), DType::F32, static_cast<std::int64_t>(out_.size()), batch_.rows() * 2},
-        {"state", state_.data(), DType::F32, static_cast<std::int64_t>(state_.size()), left}};
+    return {{"out", out_.data(), DType::F32, static_cast<std::int64_t>(out_.size()),
+             batch_.rows() * (stride() - s_.channels)},
+            {"state", state_.data(), DType::F32, static_cast<std::int64_t>(state_.size()), left}};
   }
   std::vector<double> tolerance(std::size_t output) const override {
     if (output == 1) return {};  // a column is one product, rounded once by everybody
@@ -82,7 +93,7 @@ class ShortConvInstance final : public CaseInstance<ShortConv> {
   }
 
  private:
-  std::int64_t stride() const { return s_.channels + 2; }
+  std::int64_t stride() const { return case_stride(s_.channels); }
 
   Sizes s_;
   CaseRandom random_{15};
@@ -112,12 +123,18 @@ std::vector<OpCase> short_conv_cases() {
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes) {
     double rows = 0;
-    for (const CaseSpan& span : s.spans) rows += span.count;
-    cases.push_back({fmt::format("{}, {} channels, {} taps, ring {}{}", s.what, s.channels, s.taps,
-                                 s.ring, s.bias ? ", bias" : ""),
-                     "F32", s.full_size, rows * static_cast<double>(s.channels) * 16,
-                     rows * static_cast<double>(s.channels) * 2 * (s.taps + 1),
-                     [s] { return std::make_unique<ShortConvInstance>(s); }});
+    double columns = s.taps;  // of floats: the kernel, and what is read and written of the rings
+    for (const CaseSpan& span : s.spans) {
+      rows += span.count;
+      columns += static_cast<double>(s.taps - 1 + std::min<std::int64_t>(span.count, s.ring));
+    }
+    cases.push_back(
+        {fmt::format("{}, {} channels, {} taps, ring {}{}", s.what, s.channels, s.taps, s.ring,
+                     s.bias ? ", bias" : ""),
+         "F32", s.full_size, columns * static_cast<double>(s.channels) * 4,
+         rows * static_cast<double>(s.channels) * 4,
+         rows * static_cast<double>(s.channels) * 2 * (s.taps + 1),
+         [s](DType activation) { return std::make_unique<ShortConvInstance>(s, activation); }});
   }
   return cases;
 }

@@ -14,20 +14,28 @@ struct Sizes {
 
 class SiluMulInstance final : public CaseInstance<SiluMul> {
  public:
-  explicit SiluMulInstance(const Sizes& s)
-      : s_(s),
-        gate_(random_floats(random_, s.rows * stride(), s.largest)),
-        up_(random_floats(random_, s.rows * stride(), 2.0f)),
+  SiluMulInstance(const Sizes& s, DType activation)
+      : CaseInstance(activation),
+        s_(s),
+        gate_(random_activations(random_, s.rows * stride(), s.largest)),
+        up_(random_activations(random_, s.rows * stride(), 2.0f)),
         out_(gate_) {}
 
  protected:
-  SiluMul::Key key() const override { return {DType::F32, s_.columns}; }
+  SiluMul::Key key() const override { return {activation(), s_.columns}; }
   SiluMulParams params(std::int64_t) override {
     const MatrixView out = {out_.data(), s_.columns, stride(), DType::F32};
     return {.gate = s_.in_place ? out : MatrixView{gate_.data(), s_.columns, stride(), DType::F32},
             .up = {up_.data(), s_.columns, stride(), DType::F32},
             .out = out,
             .rows = s_.rows};
+  }
+  std::vector<CaseMemory> memory() override {
+    return {as_activation(read_memory(gate_)), as_activation(read_memory(up_)),
+            as_activation(written_memory(out_))};
+  }
+  void relocate(SiluMulParams& p, const CaseImageCopy& image) override {
+    image.move(p.gate, p.up, p.out);
   }
   void reset() override {
     poison(out_.data(), static_cast<std::int64_t>(out_.size()));
@@ -47,7 +55,7 @@ class SiluMulInstance final : public CaseInstance<SiluMul> {
   }
 
  private:
-  std::int64_t stride() const { return s_.columns + 3; }
+  std::int64_t stride() const { return case_stride(s_.columns); }
 
   Sizes s_;
   CaseRandom random_{13};
@@ -65,10 +73,11 @@ std::vector<OpCase> silu_mul_cases() {
                                            {2048, 40},
                                            {8192, 1, 6, true, true},
                                            {8192, 512, 6, true, true}})
-    cases.push_back({fmt::format("{} columns, {} rows{}{}", s.columns, s.rows,
-                                 s.largest > 6 ? ", far" : "", s.in_place ? ", in place" : ""),
-                     "F32", s.full_size, static_cast<double>(s.rows * s.columns * 12), 0,
-                     [s] { return std::make_unique<SiluMulInstance>(s); }});
+    cases.push_back(
+        {fmt::format("{} columns, {} rows{}{}", s.columns, s.rows, s.largest > 6 ? ", far" : "",
+                     s.in_place ? ", in place" : ""),
+         "F32", s.full_size, 0, static_cast<double>(s.rows * s.columns * 3), 0,
+         [s](DType activation) { return std::make_unique<SiluMulInstance>(s, activation); }});
   return cases;
 }
 

@@ -1,5 +1,5 @@
-// Every small case of every op with every kernel that runs on this machine: against the reference,
-// and the same bits whatever the number of threads.
+// What holds for the case tables themselves and on the CPU; device_cases_test.cc compares kernels
+// with the reference.
 #include "ops/op_cases.h"
 
 #include <gtest/gtest.h>
@@ -38,29 +38,12 @@ int for_each_kernel(const OpInstance& instance, const DeviceTraits& traits, cons
   return count;
 }
 
-TEST(OpCases, EveryKernelEqualsTheReference) {
-  const std::unique_ptr<Device> device = make_cpu_device(2);
-  const std::unique_ptr<Stream> stream = device->make_stream();
-  std::map<std::string_view, int> compared;
-  for (const Named& named : small_cases()) {
-    const std::unique_ptr<OpInstance> instance = named.example->make();
-    compared[named.op] += for_each_kernel(
-        *instance, device->traits(), [&](std::size_t kernel, std::string_view name) {
-          const Difference difference = instance->compare(kernel, *stream);
-          EXPECT_LE(difference.worst, 1.0)
-              << named.op << " " << named.example->name << " " << name << " " << difference.where;
-        });
-  }
-  EXPECT_EQ(compared.size(), all_op_tables().size());
-  for (const auto& [op, count] : compared) EXPECT_TRUE(count > 0 || op == "embedding") << op;
-}
-
 // The reference itself must write every element that it should, twice alike.
 TEST(OpCases, TheReferenceIsDeterministic) {
   const std::unique_ptr<Device> device = make_cpu_device(2);
   const std::unique_ptr<Stream> stream = device->make_stream();
   for (const Named& named : small_cases()) {
-    const std::unique_ptr<OpInstance> instance = named.example->make();
+    const std::unique_ptr<OpInstance> instance = named.example->make(DType::F32);
     const std::vector<KernelVerdict> kernels = instance->kernels(device->traits());
     for (std::size_t i = 0; i < kernels.size(); ++i) {
       if (kernels[i].priority != Priority::Reference) continue;
@@ -79,7 +62,7 @@ TEST(OpCases, TheSameBitsWhateverTheThreads) {
     const std::unique_ptr<Device> device = make_cpu_device(threads);
     const std::unique_ptr<Stream> stream = device->make_stream();
     for (const Named& named : small_cases()) {
-      const std::unique_ptr<OpInstance> instance = named.example->make();
+      const std::unique_ptr<OpInstance> instance = named.example->make(DType::F32);
       for_each_kernel(*instance, device->traits(), [&](std::size_t kernel, std::string_view name) {
         const std::vector<std::byte> want = instance->output_bytes(kernel, *alone);
         EXPECT_TRUE(want == instance->output_bytes(kernel, *stream))
@@ -94,7 +77,7 @@ TEST(OpCases, NamesAreUnique) {
   std::map<std::string, int> names;
   for (const OpTable& table : all_op_tables())
     for (const OpCase& example : table.cases) {
-      EXPECT_GT(example.bytes, 0) << example.name;
+      EXPECT_GT(example.bytes(DType::F32), 0) << example.name;
       EXPECT_EQ(++names[fmt::format("{} {}", table.op, example.name)], 1)
           << table.op << " " << example.name;
     }

@@ -1,0 +1,25 @@
+#include "tests/support/test_device.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "device/open_device.h"
+
+namespace millrace::testing {
+
+std::vector<std::string> test_device_names() {
+  const char* asked = std::getenv("MILLRACE_TEST_DEVICE");
+  if (asked != nullptr && *asked != '\0') return {asked};
+  return {"cpu", "emulated"};
+}
+
+std::unique_ptr<Device> open_test_device(const std::string& name) {
+  Result<std::unique_ptr<Device>> device = open_device(name, 2);
+  if (!device) {
+    std::fprintf(stderr, "no device to test: %s\n", device.error().message.c_str());
+    std::abort();
+  }
+  return std::move(*device);
+}
+
+}  // namespace millrace::testing

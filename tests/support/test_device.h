@@ -1,0 +1,19 @@
+// The devices that tests run on: all that need no special machine, or the one that
+// MILLRACE_TEST_DEVICE names ("cuda").
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "device/device.h"
+
+namespace millrace::testing {
+
+// {"cpu", "emulated"}, or the one that was asked for.
+std::vector<std::string> test_device_names();
+
+// "cpu" has two threads. Aborts, saying why, where there is no such device.
+std::unique_ptr<Device> open_test_device(const std::string& name);
+
+}  // namespace millrace::testing
