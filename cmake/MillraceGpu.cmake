@@ -53,6 +53,7 @@ function(millrace_gpu_sources target)
   endforeach()
   millrace_backend_sources(${target} emulated ${wrappers} ${rules} ${ARG_EMULATED})
   target_compile_definitions(${target}_emulated PRIVATE MILLRACE_GPU_EMULATED)
+  target_compile_options(${target}_emulated PRIVATE -Wno-unknown-pragmas)  # unroll
 
   if(MILLRACE_HAS_CUDA)
     millrace_backend_sources(${target} cuda ${rules} ${ARG_CUDA})

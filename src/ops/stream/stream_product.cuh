@@ -185,8 +185,10 @@ class Product {
       if (tile >= groups * kN) return;
       const int group = static_cast<int>(blockIdx.x + tile / kN * gridDim.x);
       const int n = tile % kN;
-      const BF16* first =
-          weights_.part[n / kTiles] + (group * kTiles + n % kTiles) * kTileColumns * weights_.k;
+      const BF16* part = weights_.part[0];  // not indexed: the array stays in registers
+      if (n / kTiles == 1) part = weights_.part[1];
+      if (n / kTiles == 2) part = weights_.part[2];
+      const BF16* first = part + (group * kTiles + n % kTiles) * kTileColumns * weights_.k;
       gpu::prefetch_l2(reinterpret_cast<const std::byte*>(first) + at % tile_bytes);
     }
   }
