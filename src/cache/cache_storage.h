@@ -42,6 +42,10 @@ class CacheStorage {
   IdPool& blocks() { return blocks_; }
   IdPool& slots() { return slots_; }
 
+  // A number that no block table had before: whoever copied a table knows by it whether the copy
+  // is still right.
+  std::uint64_t next_table_version() { return ++table_versions_; }
+
   // The layer-th attention, or conv, layer, counted among its kind.
   KvView kv(int layer) const;
   ConvStateView conv(int layer) const;
@@ -52,6 +56,7 @@ class CacheStorage {
   std::int64_t conv_layer_floats_;
   DeviceBuffer kv_;    // [layer][key, value][block][kv_head][block_tokens][head_dim]
   DeviceBuffer conv_;  // [layer][slot][ring][channels] float
+  std::uint64_t table_versions_ = 0;
   IdPool blocks_;
   IdPool slots_;
 };

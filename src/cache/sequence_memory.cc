@@ -13,7 +13,10 @@ std::optional<SequenceMemory> SequenceMemory::open(CacheStorage& storage, std::i
 }
 
 SequenceMemory::SequenceMemory(CacheStorage& storage, IdRef slot, std::int64_t max_tokens)
-    : storage_(&storage), slot_(std::move(slot)), max_tokens_(max_tokens) {
+    : storage_(&storage),
+      slot_(std::move(slot)),
+      table_version_(storage.next_table_version()),
+      max_tokens_(max_tokens) {
   const auto most = static_cast<std::size_t>(missing_blocks(max_tokens));
   blocks_.reserve(most);
   block_ids_.reserve(most);
@@ -31,6 +34,7 @@ bool SequenceMemory::reserve(std::int64_t count) {
     std::optional<IdRef> block = storage_->blocks().take();
     if (!block) return false;
     block_ids_.push_back(block->id());
+    table_version_ = storage_->next_table_version();
     blocks_.push_back(std::move(*block));
   }
   return true;
@@ -67,6 +71,7 @@ void SequenceMemory::rewind(std::int64_t length) {
   if (blocks_.size() > kept) {
     blocks_.resize(kept);
     block_ids_.resize(kept);
+    table_version_ = storage_->next_table_version();
   }
   // Columns beyond the new end will be written again before anyone reads them. A window that
   // ends before it begins holds nothing and makes replay_count() ask for a replay.

@@ -27,6 +27,8 @@ class SequenceMemory {
   std::int64_t length() const { return length_; }
   std::int32_t slot() const { return slot_.id(); }
   std::span<const std::int32_t> block_ids() const { return block_ids_; }
+  // Changes whenever block_ids() does; unlike any other sequence's.
+  std::uint64_t table_version() const { return table_version_; }
 
   // Makes room for positions up to `length() + count`; false, with nothing changed but perhaps
   // more blocks held, when the pool or max_tokens is exhausted.
@@ -55,6 +57,7 @@ class SequenceMemory {
   IdRef slot_;
   std::vector<IdRef> blocks_;
   std::vector<std::int32_t> block_ids_;  // of blocks_, as kernels read them
+  std::uint64_t table_version_;
   std::int64_t max_tokens_;
   std::int64_t length_ = 0;
   std::int64_t conv_first_ = 0;  // columns [conv_first_, conv_end_) are in the ring and exact

@@ -17,11 +17,10 @@ std::size_t Runner::lay_out(const RunnerLimits& limits, std::byte* base, Inputs&
     member = reinterpret_cast<T*>(base + at);
     at += (static_cast<std::size_t>(count) * sizeof(T) + 255) / 256 * 256;
   };
+  place(inputs.spans, limits.max_spans);
+  place(inputs.logit_rows, limits.max_logit_rows);
   place(inputs.tokens, limits.max_rows);
   place(inputs.row_spans, limits.max_rows);
-  place(inputs.logit_rows, limits.max_logit_rows);
-  place(inputs.spans, limits.max_spans);
-  place(inputs.tables, limits.max_spans * limits.max_blocks);
   return at;
 }
 
@@ -37,11 +36,32 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
   host_memory_ = device.allocate_pinned(bytes);
   lay_out(limits, host_memory_.as<std::byte>(), host_);
   there_ = host_;
+  const std::int32_t slots = cache.slots().count();
+  const std::size_t table_bytes =
+      static_cast<std::size_t>(slots * limits.max_blocks) * sizeof(std::int32_t);
+  table_versions_.resize(static_cast<std::size_t>(slots));
+  host_tables_ = device.allocate_pinned(table_bytes);
   if (device.uses_host_memory()) return;
+  device_tables_ = device.allocate(table_bytes);
   device_memory_ = device.allocate(bytes);
   lay_out(limits, device_memory_.as<std::byte>(), there_);
   host_logits_ = device.allocate_pinned(
       static_cast<std::size_t>(limits.max_logit_rows * model.config().vocab) * sizeof(float));
+}
+
+// The device's row for the memory's slot holds its block table when the step runs.
+void Runner::bring_table(const SequenceMemory& memory) {
+  std::uint64_t& version = table_versions_[static_cast<std::size_t>(memory.slot())];
+  if (version == memory.table_version()) return;
+  version = memory.table_version();
+  const std::span<const std::int32_t> blocks = memory.block_ids();
+  check(static_cast<std::int64_t>(blocks.size()) <= limits_.max_blocks,
+        "a sequence has more blocks than the runner was made for");
+  const std::int64_t at = memory.slot() * limits_.max_blocks;
+  std::int32_t* row = host_tables_.as<std::int32_t>() + at;
+  std::copy(blocks.begin(), blocks.end(), row);
+  if (!device_->uses_host_memory())
+    device_->copy_in(device_tables_.as<std::int32_t>() + at, row, blocks.size_bytes(), *stream_);
 }
 
 StepInput Runner::pack(std::span<const StepSpan> spans) {
@@ -61,15 +81,11 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
     const std::int64_t first = replay ? memory.length() - count : memory.length();
 
     std::copy(span.tokens.begin(), span.tokens.end(), host_.tokens + row);
-    const std::span<const std::int32_t> blocks = memory.block_ids();
-    check(static_cast<std::int64_t>(blocks.size()) <= limits_.max_blocks,
-          "a sequence has more blocks than the runner was made for");
-    std::copy(blocks.begin(), blocks.end(),
-              host_.tables + static_cast<std::int64_t>(i) * limits_.max_blocks);
+    bring_table(memory);
     host_.spans[i] = {.first_row = static_cast<std::int32_t>(row),
                       .count = static_cast<std::int32_t>(count),
                       .position = static_cast<std::int32_t>(first),
-                      .table = static_cast<std::int32_t>(i),
+                      .table = memory.slot(),
                       .slot = memory.slot(),
                       .conv_from = replay ? static_cast<std::int32_t>(first) : 0,
                       .writes_kv = replay ? 0 : 1};
@@ -88,7 +104,8 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
   input.batch.spans = there_.spans;
   input.batch.span_count = static_cast<std::int64_t>(spans.size());
   input.batch.row_spans = there_.row_spans;
-  input.batch.block_tables = there_.tables;
+  input.batch.block_tables = device_->uses_host_memory() ? host_tables_.as<std::int32_t>()
+                                                         : device_tables_.as<std::int32_t>();
   input.batch.table_stride = limits_.max_blocks;
   input.logit_rows = there_.logit_rows;
   input.logit_count = logit_count;
@@ -115,11 +132,10 @@ void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
   last_ = pack(spans);
   logit_count_ = last_.logit_count;
   if (!device_->uses_host_memory()) {
-    // Tables come last and are the largest: those of unused spans stay behind.
-    const auto used = reinterpret_cast<std::byte*>(
-        host_.tables + static_cast<std::int64_t>(spans.size()) * limits_.max_blocks);
+    // Row data comes last and is as long as the step: what lies behind it stays here.
     const auto* base = host_memory_.as<std::byte>();
-    device_->copy_in(device_memory_.as<void>(), base, static_cast<std::size_t>(used - base),
+    const auto* end = reinterpret_cast<const std::byte*>(host_.row_spans + last_.batch.rows);
+    device_->copy_in(device_memory_.as<void>(), base, static_cast<std::size_t>(end - base),
                      *stream_);
   }
   launch(last_, observer);

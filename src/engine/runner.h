@@ -55,17 +55,16 @@ class Runner {
                                 const RunnerLimits& limits);
 
  private:
-  // Host memory of a step's inputs and, where the device works elsewhere, the same there: one
-  // block, so that one copy brings all of it.
+  // A step's inputs, in one block of memory so that one copy brings all of it to the device.
   struct Inputs {
+    SpanView* spans;
+    std::int32_t* logit_rows;
     std::int32_t* tokens;
     std::int32_t* row_spans;
-    std::int32_t* logit_rows;
-    SpanView* spans;
-    std::int32_t* tables;
   };
   // Lays out the members in `base`; returns the bytes they take.
   static std::size_t lay_out(const RunnerLimits& limits, std::byte* base, Inputs& inputs);
+  void bring_table(const SequenceMemory& memory);
 
   // Fills the host side of the step; returns what the model reads.
   StepInput pack(std::span<const StepSpan> spans);
@@ -81,6 +80,11 @@ class Runner {
   DeviceBuffer device_memory_;  // empty where the device uses the host's
   Inputs host_ = {};
   Inputs there_ = {};
+  // Block tables, a row for each slot: they change when a sequence gets or gives up blocks, not
+  // from step to step.
+  DeviceBuffer host_tables_;
+  DeviceBuffer device_tables_;
+  std::vector<std::uint64_t> table_versions_;  // by slot, of what has been brought
   DeviceBuffer host_logits_;
   std::int64_t logit_count_ = 0;
   StepInput last_;

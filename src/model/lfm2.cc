@@ -188,7 +188,11 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   };
 
   // 4.1
-  embedding_->launch({.table = weights_.embedding, .tokens = input.tokens, .out = x, .rows = rows},
+  embedding_->launch({.table = weights_.embedding,
+                      .tokens = input.tokens,
+                      .out = x,
+                      .rows = rows,
+                      .sampled = input.sampled},
                      stream);
   observe("embed", 0);
   int conv_layer = 0;

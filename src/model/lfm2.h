@@ -26,7 +26,8 @@ namespace millrace {
 
 // One step's input, in device memory; valid until the step is done.
 struct StepInput {
-  const std::int32_t* tokens = nullptr;  // [batch.rows]
+  const std::int32_t* tokens = nullptr;   // [batch.rows]; negative: see EmbeddingParams::sampled
+  const std::int32_t* sampled = nullptr;  // by slot
   BatchView batch;
   const std::int32_t* logit_rows = nullptr;  // rows whose logits are wanted, ascending
   std::int64_t logit_count = 0;

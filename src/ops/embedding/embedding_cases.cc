@@ -19,6 +19,8 @@ class EmbeddingInstance final : public CaseInstance<Embedding> {
       tokens_.push_back(static_cast<std::int32_t>(random_.below(s.vocab)));
     tokens_.front() = 0;
     tokens_.back() = static_cast<std::int32_t>(s.vocab - 1);
+    sampled_ = {3, static_cast<std::int32_t>(s.vocab - 2)};
+    if (s.rows > 2) tokens_[1] = -2;  // what the step before has chosen for slot 1
     out_.resize(static_cast<std::size_t>(s.rows * stride()));
   }
 
@@ -28,13 +30,14 @@ class EmbeddingInstance final : public CaseInstance<Embedding> {
     return {.table = table_.view(),
             .tokens = tokens_.data(),
             .out = {out_.data(), s_.hidden, stride(), DType::F32},
-            .rows = s_.rows};
+            .rows = s_.rows,
+            .sampled = sampled_.data()};
   }
   std::vector<CaseMemory> memory() override {
-    return {table_.memory(), read_memory(tokens_), written_memory(out_)};
+    return {table_.memory(), read_memory(tokens_), read_memory(sampled_), written_memory(out_)};
   }
   void relocate(EmbeddingParams& p, const CaseImageCopy& image) override {
-    image.move(p.table, p.tokens, p.out);
+    image.move(p.table, p.tokens, p.sampled, p.out);
   }
   void reset() override { poison(out_.data(), s_.rows * stride()); }
   std::vector<CaseOutput> outputs() const override {
@@ -48,7 +51,7 @@ class EmbeddingInstance final : public CaseInstance<Embedding> {
   Sizes s_;
   CaseRandom random_{11};
   CaseWeight table_;
-  std::vector<std::int32_t> tokens_;
+  std::vector<std::int32_t> tokens_, sampled_;
   std::vector<float> out_;
 };
 

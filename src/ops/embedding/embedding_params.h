@@ -11,6 +11,9 @@ struct EmbeddingParams {
   const std::int32_t* tokens;  // [rows], each in [0, vocab): the engine checks before the step
   MatrixView out;              // [rows, hidden]
   std::int64_t rows;
+  // Tokens that a step before this one has chosen and the host has not seen yet: tokens[t] < 0
+  // stands for sampled[-1 - tokens[t]].
+  const std::int32_t* sampled = nullptr;
 };
 
 }  // namespace millrace

@@ -8,8 +8,8 @@ namespace {
 void run_reference(const EmbeddingParams& params, Stream&) {
   const EmbeddingParams& p = params;
   for (std::int64_t t = 0; t < p.rows; ++t) {
-    const auto* row =
-        p.table.as<std::byte>() + p.tokens[t] * bytes_of(p.table.dtype, p.table.shape[1]);
+    const std::int32_t token = p.tokens[t] < 0 ? p.sampled[-1 - p.tokens[t]] : p.tokens[t];
+    const auto* row = p.table.as<std::byte>() + token * bytes_of(p.table.dtype, p.table.shape[1]);
     decode_row(p.table.dtype, row, p.table.shape[1], p.out.row<float>(t));
   }
 }
