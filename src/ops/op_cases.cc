@@ -36,7 +36,7 @@ std::span<const OpTable> all_op_tables() {
   return kTables;
 }
 
-std::vector<SupportRow> support_matrix(const DeviceTraits& traits) {
+std::vector<SupportRow> support_matrix(const DeviceTraits& traits, DType activation) {
   std::vector<SupportRow> rows;
   for (const OpTable& table : all_op_tables()) {
     std::vector<std::string> seen;
@@ -45,7 +45,7 @@ std::vector<SupportRow> support_matrix(const DeviceTraits& traits) {
       if (example.full_size || std::find(seen.begin(), seen.end(), example.types) != seen.end())
         continue;
       seen.push_back(example.types);
-      for (KernelVerdict& verdict : example.make(DType::F32)->kernels(traits))
+      for (KernelVerdict& verdict : example.make(activation)->kernels(traits))
         rows.push_back(
             {table.op, example.types, verdict.kernel, verdict.priority, std::move(verdict.reason)});
     }
