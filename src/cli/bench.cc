@@ -8,7 +8,7 @@
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
-#include "device/cpu/cpu_device.h"
+#include "device/open_device.h"
 #include "engine/parts.h"
 #include "ops/machine_ceilings.h"
 #include "ops/op_timing.h"
@@ -34,19 +34,30 @@ struct BenchOptions {
   std::optional<std::string> ops;  // time single ops whose case holds this text
 };
 
-// Full-size cases of single ops, each with the share of the nearer limit.
+// What was measured of it: copies on GPUs, arithmetic on CPUs.
+std::string to_text(const MachineCeilings& ceilings) {
+  std::string text = fmt::format("read {:.1f} GB/s", ceilings.read_gb_s);
+  if (ceilings.copy_gb_s > 0) text += fmt::format(", copy {:.1f} GB/s", ceilings.copy_gb_s);
+  if (ceilings.gflop_s > 0) text += fmt::format(", {:.0f} GFLOP/s (f32 FMA)", ceilings.gflop_s);
+  return text;
+}
+
+// Full-size cases of single ops, beside what the machine allows.
 Status bench_ops(const BenchOptions& options) {
-  const std::unique_ptr<Device> device = make_cpu_device(options.model.threads);
+  const std::unique_ptr<Device> device =
+      MILLRACE_TRY(open_device(options.model.device, options.model.threads));
   const MachineCeilings ceilings = measure_ceilings(*device);
-  const std::vector<OpTiming> timings =
-      MILLRACE_TRY(time_op_cases(*device, {.filter = *options.ops, .kernel = {}}));
+  OpTimingOptions timing;
+  timing.filter = *options.ops;
+  if (!device->uses_host_memory()) timing.activation = DType::BF16;
+  for (const std::string& kernel : options.model.kernels)  // "op=name"
+    timing.kernel = kernel.substr(kernel.find('=') + 1);
+  const std::vector<OpTiming> timings = MILLRACE_TRY(time_op_cases(*device, timing));
   Json rows = Json::array();
   if (!options.json)
-    fmt::print(
-        "{} | {} threads | measured here: read {:.1f} GB/s, {:.0f} GFLOP/s\n{:<62} {:<11} {:>9} "
-        "{:>8} {:>9}\n",
-        device->traits().name, device->traits().parallelism, ceilings.read_gb_s, ceilings.gflop_s,
-        "case", "kernel", "ms", "GB/s", "GFLOP/s");
+    fmt::print("{} | {} activations | measured here: {}\n{:<62} {:<11} {:>9} {:>8} {:>8} {:>9}\n",
+               device->traits().name, to_string(timing.activation), to_text(ceilings), "case",
+               "kernel", "ms", "GB/s", "of read", "GFLOP/s");
   for (const OpTiming& t : timings) {
     if (options.json)
       rows.push_back({{"op", t.op},
@@ -60,11 +71,15 @@ Status bench_ops(const BenchOptions& options) {
                       {"gb_per_second", t.gb_s()},
                       {"gflop_per_second", t.gflop_s()}});
     else
-      fmt::print("{:<62} {:<11} {:>9.3f} {:>8.1f} {:>9.1f}\n", fmt::format("{} {}", t.op, t.name),
-                 t.kernel, t.median_s * 1e3, t.gb_s(), t.gflop_s());
+      fmt::print("{:<62} {:<11} {:>9.4f} {:>8.1f} {:>7.0f}% {:>9.1f}\n",
+                 fmt::format("{} {}", t.op, t.name), t.kernel, t.median_s * 1e3, t.gb_s(),
+                 t.gb_s() / ceilings.read_gb_s * 100, t.gflop_s());
   }
   if (options.json)
-    fmt::print("{}\n", Json{{"read_gb_per_second", ceilings.read_gb_s},
+    fmt::print("{}\n", Json{{"device", device->traits().name},
+                            {"activation", to_string(timing.activation)},
+                            {"read_gb_per_second", ceilings.read_gb_s},
+                            {"copy_gb_per_second", ceilings.copy_gb_s},
                             {"peak_gflop_per_second", ceilings.gflop_s},
                             {"cases", std::move(rows)}}
                            .dump(2));
@@ -206,8 +221,7 @@ Status bench(const BenchOptions& options) {
   report.threads = parts->device->traits().parallelism;
   report.weights = std::string(to_string(parts->model->weights().layers.front().ffn_dtype()));
   report.model_bytes = parts->model->weights().bytes_per_token;
-  MachineCeilings ceilings;
-  if (parts->device->traits().backend == Backend::Cpu) ceilings = measure_ceilings(*parts->device);
+  const MachineCeilings ceilings = measure_ceilings(*parts->device);
   report.read_gb_s = ceilings.read_gb_s;
   report.peak_gflop_s = ceilings.gflop_s;
 

@@ -21,7 +21,8 @@ Spread spread_of(std::vector<double> values) {
 Fraction fraction_of_limit(const BenchReport& report, const BenchRow& row) {
   if (report.read_gb_s == 0) return {0, "not measured"};
   const double memory = row.gb_s() / report.read_gb_s;
-  const double arithmetic = row.gflop_s() / report.peak_gflop_s;
+  const double arithmetic =
+      report.peak_gflop_s > 0 ? row.gflop_s() / report.peak_gflop_s : 0;  // of CPUs alone
   if (memory >= arithmetic) return {memory, "read"};
   return {arithmetic, "FLOP"};
 }
@@ -29,10 +30,12 @@ Fraction fraction_of_limit(const BenchReport& report, const BenchRow& row) {
 std::string as_table(const BenchReport& report) {
   std::string out = fmt::format(
       "{} | {} weights, {} read a token | {} | {} threads | loaded in {}\n"
-      "measured here: read {:.1f} GB/s, {:.0f} GFLOP/s (f32 FMA)\n\n",
+      "measured here: read {:.1f} GB/s",
       report.model, report.weights, format_bytes(static_cast<std::uint64_t>(report.model_bytes)),
-      report.device, report.threads, format_seconds(report.load_seconds), report.read_gb_s,
-      report.peak_gflop_s);
+      report.device, report.threads, format_seconds(report.load_seconds), report.read_gb_s);
+  if (report.peak_gflop_s > 0)
+    out += fmt::format(", {:.0f} GFLOP/s (f32 FMA)", report.peak_gflop_s);
+  out += "\n\n";
   out += fmt::format("{:<24} {:>10} {:>12} {:>19} {:>9} {:>9} {:>14}\n", "test", "tok/s",
                      "ms a step", "[min, max]", "GB/s", "GFLOP/s", "of limit");
   // The device's own time: its work queued back to back, the host out of the way.

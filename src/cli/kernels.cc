@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
-#include "device/cpu/cpu_device.h"
+#include "device/open_device.h"
 #include "engine/parts.h"
 #include "ops/op_cases.h"
 
@@ -18,10 +18,11 @@ struct KernelsOptions {
 };
 
 // Which kernel runs which types of which op on this machine: read off the ops' case tables.
-void print_matrix(bool json) {
-  const std::unique_ptr<Device> device = make_cpu_device();
+Status print_matrix(const std::string& device_name, bool json) {
+  const std::unique_ptr<Device> device = MILLRACE_TRY(open_device(device_name, 1));
+  const DType activation = device->uses_host_memory() ? DType::F32 : DType::BF16;
   Json rows = Json::array();
-  for (const SupportRow& row : support_matrix(device->traits())) {
+  for (const SupportRow& row : support_matrix(device->traits(), activation)) {
     if (json)
       rows.push_back({{"op", row.op},
                       {"types", row.types},
@@ -34,13 +35,11 @@ void print_matrix(bool json) {
                  to_string(row.priority), row.reason.empty() ? "yes" : "no: " + row.reason);
   }
   if (json) fmt::print("{}\n", rows.dump(2));
+  return {};
 }
 
 Status kernels(KernelsOptions options) {
-  if (options.matrix) {
-    print_matrix(options.json);
-    return {};
-  }
+  if (options.matrix) return print_matrix(options.model.device, options.json);
   // A config is enough: shapes and types decide, so dummy weights stand in for absent ones.
   EngineOptions engine = MILLRACE_TRY(options.model.resolve());
   engine.context = 16;

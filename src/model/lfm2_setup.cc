@@ -140,6 +140,7 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
 // Ops that do several steps for a few rows at once: where there is a kernel, forward() uses it.
 void Lfm2::find_fused(Device& device, const KernelOverrides& overrides) {
   const DType activation = activation_dtype(device, config_);
+  if (activation != DType::BF16) return;  // they round their rows to BF16
   Chooser chooser(device.traits(), activation, overrides, reports_);
   for (const LayerWeights& layer : weights_.layers) {
     if (layer.conv) {
@@ -155,9 +156,8 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides) {
       fused_.swiglu = chooser.find<NormSwiglu>(
           {layer.mlp->w1.weight.dtype, activation, config_.ffn_width, config_.hidden});
   }
-  if (activation == DType::BF16)
-    fused_.head = chooser.find<NormLinear>(
-        {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});
+  fused_.head = chooser.find<NormLinear>(
+      {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});
 }
 
 Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,

@@ -31,6 +31,12 @@ inline double product_roundings(std::int64_t k) {
   return static_cast<double>(std::min<std::int64_t>(k, 256)) + 8 + static_cast<double>(k) / 1024;
 }
 
+// Relative to the size of the terms: a sum of k products whose rows RMSNorm scales. To the
+// product's roundings come those of the scale, as in rms_norm, and its multiplication.
+inline double normed_rounding(std::int64_t k) {
+  return kRounding * (product_roundings(k) + static_cast<double>(k) / 8 + 20);
+}
+
 // Memory that a kernel may write.
 struct CaseOutput {
   std::string_view name;

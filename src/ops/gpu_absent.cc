@@ -2,6 +2,7 @@
 #include "ops/attention/attention_kernels.h"
 #include "ops/embedding/embedding_kernels.h"
 #include "ops/linear/linear_kernels.h"
+#include "ops/machine_ceilings_kernels.h"
 #include "ops/moe_experts/moe_experts_kernels.h"
 #include "ops/moe_route/moe_route_kernels.h"
 #include "ops/norm_linear/norm_linear_kernels.h"
@@ -48,6 +49,9 @@ std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels() {
   return {};
 }
 std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels() {
+  return {};
+}
+GpuCeilingKernels gpu_ceiling_kernels() {
   return {};
 }
 

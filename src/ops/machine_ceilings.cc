@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -25,11 +27,43 @@ std::vector<double> seconds_of(int passes, const Work& work) {
   return seconds;
 }
 
+GpuCeilingKernels kernels_of(Backend backend) {
+  if (backend == Backend::Cuda) return cuda::gpu_ceiling_kernels();
+  if (backend == Backend::Hip) return hip::gpu_ceiling_kernels();
+  return emulated::gpu_ceiling_kernels();
+}
+
+MachineCeilings measure_gpu(Device& device) {
+  const GpuCeilingKernels kernels = kernels_of(device.traits().backend);
+  check(kernels.read != nullptr, "a device without its backend's kernels");
+  // Far beyond every cache; queued several times, since a wait costs as much as megabytes.
+  const bool emulated = device.traits().backend == Backend::Emulated;
+  const std::int64_t bytes = emulated ? std::int64_t{1} << 20 : std::int64_t{2} << 30;
+  constexpr int kQueued = 8;
+  const DeviceBuffer buffer = device.allocate(static_cast<std::size_t>(bytes));
+  const std::unique_ptr<Stream> stream = device.make_stream();
+  const auto best_and_median = [&](const auto& queue) {
+    const std::vector<double> seconds = seconds_of(emulated ? 1 : 9, [&] {
+      for (int i = 0; i < kQueued; ++i) queue();
+      device.synchronize(*stream);
+    });
+    const double moved = static_cast<double>(bytes) * kQueued / 1e9;
+    return std::pair(moved / seconds.front(), moved / seconds[seconds.size() / 2]);
+  };
+  MachineCeilings ceilings;
+  std::tie(ceilings.read_gb_s, ceilings.read_gb_s_median) = best_and_median(
+      [&] { kernels.read(buffer.as<void>(), bytes, buffer.as<std::uint32_t>(), *stream); });
+  std::byte* upper = buffer.as<std::byte>() + bytes / 2;
+  ceilings.copy_gb_s =
+      best_and_median([&] { kernels.copy(buffer.as<void>(), upper, bytes / 2, *stream); }).first;
+  return ceilings;
+}
+
 }  // namespace
 
 MachineCeilings measure_ceilings(Device& device) {
   const DeviceTraits& traits = device.traits();
-  check(traits.backend == Backend::Cpu, "ceilings of another backend are measured by that backend");
+  if (traits.backend != Backend::Cpu) return measure_gpu(device);
 #if defined(__x86_64__)
   const CeilingKernels kernels = traits.cpu.avx512 ? avx512::ceiling_kernels()
                                  : traits.cpu.avx2 ? avx2::ceiling_kernels()

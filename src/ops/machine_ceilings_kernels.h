@@ -1,8 +1,10 @@
-// The loops behind machine_ceilings.cc, one set an instruction set.
+// The loops behind machine_ceilings.cc, one set an instruction set, and one a GPU backend.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "device/device.h"
 
 namespace millrace {
 
@@ -20,6 +22,22 @@ CeilingKernels ceiling_kernels();
 }
 namespace avx512 {
 CeilingKernels ceiling_kernels();
+}
+
+// Queue passes over `bytes` of a device's memory, a multiple of 16; null where a backend is absent.
+struct GpuCeilingKernels {
+  void (*read)(const void* from, std::int64_t bytes, std::uint32_t* sink, Stream& stream) = nullptr;
+  void (*copy)(const void* from, void* to, std::int64_t bytes, Stream& stream) = nullptr;
+};
+
+namespace cuda {
+GpuCeilingKernels gpu_ceiling_kernels();
+}
+namespace hip {
+GpuCeilingKernels gpu_ceiling_kernels();
+}
+namespace emulated {
+GpuCeilingKernels gpu_ceiling_kernels();
 }
 
 }  // namespace millrace

@@ -76,6 +76,6 @@ struct SupportRow {
   Priority priority;
   std::string reason;  // why it cannot run there; empty if it can
 };
-std::vector<SupportRow> support_matrix(const DeviceTraits& traits);
+std::vector<SupportRow> support_matrix(const DeviceTraits& traits, DType activation);
 
 }  // namespace millrace

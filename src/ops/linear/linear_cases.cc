@@ -98,6 +98,14 @@ std::vector<OpCase> linear_cases() {
     sizes.push_back({dtype, 131, 2049, 13, true, true});
     sizes.push_back({dtype, 128, 512, 17, true});
     sizes.push_back({dtype, 72, 264, 3, false, false, false, true});
+    // Steps of 32 and tiles of 8, one to four a group on GPUs of up to 132 multiprocessors; k
+    // within one stage of loads and beyond.
+    sizes.push_back({dtype, 8, 32, 1, true});
+    sizes.push_back({dtype, 96, 96, 16, false, true});
+    sizes.push_back({dtype, 136, 2592, 9});
+    sizes.push_back({dtype, 2112, 64, 2, true});
+    sizes.push_back({dtype, 3168, 32, 11, true, true});
+    sizes.push_back({dtype, 4224, 544, 1});
   }
   for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1}) {
     sizes.push_back({dtype, 3, 32, 1});

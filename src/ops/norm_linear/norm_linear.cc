@@ -10,8 +10,9 @@ std::string to_string(const NormLinear::Key& key) {
 }
 
 std::span<const KernelSpec<NormLinear>> kernels_of(NormLinear) {
-  static const std::vector<KernelSpec<NormLinear>> kAll = join_kernels<NormLinear>(
-      {cuda::norm_linear_kernels(), hip::norm_linear_kernels(), emulated::norm_linear_kernels()});
+  static const std::vector<KernelSpec<NormLinear>> kAll =
+      join_kernels<NormLinear>({reference_norm_linear_kernels(), cuda::norm_linear_kernels(),
+                                hip::norm_linear_kernels(), emulated::norm_linear_kernels()});
   return kAll;
 }
 

@@ -5,6 +5,7 @@
 
 namespace millrace {
 
+std::span<const KernelSpec<NormLinear>> reference_norm_linear_kernels();
 namespace cuda {
 std::span<const KernelSpec<NormLinear>> norm_linear_kernels();
 }

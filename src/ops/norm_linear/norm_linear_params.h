@@ -1,4 +1,6 @@
 // out = weight * rms_norm(in) for a few rows: the norm of spec 4.2 on the way into the product.
+//
+// in * norm_weight is rounded to BF16, the type that products read; 1 / rms multiplies the sums.
 #pragma once
 
 #include "ops/matrix_view.h"

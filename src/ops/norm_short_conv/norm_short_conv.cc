@@ -10,9 +10,9 @@ std::string to_string(const NormShortConv::Key& key) {
 }
 
 std::span<const KernelSpec<NormShortConv>> kernels_of(NormShortConv) {
-  static const std::vector<KernelSpec<NormShortConv>> kAll =
-      join_kernels<NormShortConv>({cuda::norm_short_conv_kernels(), hip::norm_short_conv_kernels(),
-                                   emulated::norm_short_conv_kernels()});
+  static const std::vector<KernelSpec<NormShortConv>> kAll = join_kernels<NormShortConv>(
+      {reference_norm_short_conv_kernels(), cuda::norm_short_conv_kernels(),
+       hip::norm_short_conv_kernels(), emulated::norm_short_conv_kernels()});
   return kAll;
 }
 

@@ -5,6 +5,7 @@
 
 namespace millrace {
 
+std::span<const KernelSpec<NormShortConv>> reference_norm_short_conv_kernels();
 namespace cuda {
 std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels();
 }

@@ -1,5 +1,8 @@
 // The first half of the conv mixer for a few sequences of one new token each (spec 4.2, 4.3):
 //   [B | C | z] = in_proj * rms_norm(in), then what ops/short_conv does with it.
+//
+// in * norm_weight is rounded to BF16, the type that products read; 1 / rms multiplies the sums.
+// B, C and z are rounded to BF16 too, as short_conv finds them.
 #pragma once
 
 #include "ops/batch_view.h"

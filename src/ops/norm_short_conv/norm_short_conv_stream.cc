@@ -7,6 +7,7 @@ namespace millrace::MILLRACE_GPU {
 namespace {
 
 std::string rejects(const NormShortConv::Key& key, const DeviceTraits& traits) {
+  if (key.out != DType::BF16) return "writes BF16";
   return stream_problem(key.weight, key.out, key.n, key.k, traits);
 }
 

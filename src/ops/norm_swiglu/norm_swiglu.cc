@@ -10,8 +10,9 @@ std::string to_string(const NormSwiglu::Key& key) {
 }
 
 std::span<const KernelSpec<NormSwiglu>> kernels_of(NormSwiglu) {
-  static const std::vector<KernelSpec<NormSwiglu>> kAll = join_kernels<NormSwiglu>(
-      {cuda::norm_swiglu_kernels(), hip::norm_swiglu_kernels(), emulated::norm_swiglu_kernels()});
+  static const std::vector<KernelSpec<NormSwiglu>> kAll =
+      join_kernels<NormSwiglu>({reference_norm_swiglu_kernels(), cuda::norm_swiglu_kernels(),
+                                hip::norm_swiglu_kernels(), emulated::norm_swiglu_kernels()});
   return kAll;
 }
 

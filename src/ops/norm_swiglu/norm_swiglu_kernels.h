@@ -5,6 +5,7 @@
 
 namespace millrace {
 
+std::span<const KernelSpec<NormSwiglu>> reference_norm_swiglu_kernels();
 namespace cuda {
 std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels();
 }

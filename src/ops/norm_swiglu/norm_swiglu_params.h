@@ -1,4 +1,6 @@
 // out = silu(w1 * u) * (w3 * u), u = rms_norm(in), for a few rows (spec 4.2, 4.5).
+//
+// in * norm_weight is rounded to BF16, the type that products read; 1 / rms multiplies the sums.
 #pragma once
 
 #include "ops/matrix_view.h"

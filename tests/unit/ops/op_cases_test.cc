@@ -86,7 +86,7 @@ TEST(OpCases, NamesAreUnique) {
 TEST(SupportMatrix, SaysWhyAKernelCannotRun) {
   DeviceTraits old;  // a processor without any of the wide sets
   bool linear_runs = false;
-  for (const SupportRow& row : support_matrix(old)) {
+  for (const SupportRow& row : support_matrix(old, DType::F32)) {
     const bool wide = row.kernel == "cpu_avx2" || row.kernel == "cpu_avx512";
     EXPECT_TRUE(!wide || !row.reason.empty()) << row.op << " " << row.types;
     EXPECT_TRUE(row.kernel != "reference" || row.reason.empty()) << row.op << " " << row.types;
