@@ -36,7 +36,7 @@ void print_matrix(bool json) {
   if (json) fmt::print("{}\n", rows.dump(2));
 }
 
-Status kernels(KernelsOptions options) {
+Status kernels(const KernelsOptions& options) {
   if (options.matrix) {
     print_matrix(options.json);
     return {};
