@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 
 namespace millrace {
 
@@ -28,7 +29,7 @@ std::string format_count(std::uint64_t count) {
 
 std::string format_seconds(double seconds) {
   if (seconds >= 60) {
-    const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
+    const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
     return fmt::format("{}m {:02}s", whole / 60, whole % 60);
   }
   if (seconds >= 1) return fmt::format("{:.1f}s", seconds);

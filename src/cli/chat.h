@@ -12,6 +12,7 @@ namespace millrace::cli {
 // Keeps Ctrl-C from ending the process: it stops the answer instead. Call before threads start.
 void block_interrupts();
 
+// NOLINTNEXTLINE(bugprone-exception-escape): takes the move of a JSON value for one that can throw.
 struct ChatSettings {
   std::string system;
   Json tools;        // null: none

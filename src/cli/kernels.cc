@@ -38,7 +38,7 @@ Status print_matrix(const std::string& device_name, bool json) {
   return {};
 }
 
-Status kernels(KernelsOptions options) {
+Status kernels(const KernelsOptions& options) {
   if (options.matrix) return print_matrix(options.model.device, options.json);
   // A config is enough: shapes and types decide, so dummy weights stand in for absent ones.
   EngineOptions engine = MILLRACE_TRY(options.model.resolve());

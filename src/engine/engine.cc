@@ -160,8 +160,7 @@ Result<Answer> EngineImpl::submit(Request request, TokenCallback callback) {
   if (request.max_tokens < 0)
     return fail(ErrorCode::InvalidArgument, "max_tokens: found {}, expected 0 or more",
                 request.max_tokens);
-  if (const Status status = check_sampling(request.sampling, vocab); !status)
-    return tl::unexpected(status.error());
+  MILLRACE_TRY(check_sampling(request.sampling, vocab));
 
   auto state = std::make_shared<Answer::State>();
   state->request = std::move(request);

@@ -20,10 +20,7 @@ Status adopt_foreign_partial(const RepoCache& cache, const RemoteFile& file) {
   if (error || bytes == 0) return {};
   ByteRanges there;
   there.add({0, bytes});
-  if (const Status done =
-          write_atomically(cache.partial_ranges(file.etag), there.to_text(file.size));
-      !done)
-    return done;
+  MILLRACE_TRY(write_atomically(cache.partial_ranges(file.etag), there.to_text(file.size)));
   fs::rename(foreign, partial, error);  // failing costs the head start alone
   return {};
 }
@@ -37,8 +34,7 @@ Result<std::unique_ptr<BlobTask>> open_blob_task(const RepoCache& cache, const R
   task->digest = MILLRACE_TRY(digest_kind(file.etag, file.path));
   task->lock = MILLRACE_TRY(FileLock::acquire(cache.lock(file.etag), stop));
   if (cache.has_blob(file)) return nullptr;
-  if (const Status done = adopt_foreign_partial(cache, file); !done)
-    return tl::unexpected(done.error());
+  MILLRACE_TRY(adopt_foreign_partial(cache, file));
   task->partial = MILLRACE_TRY(
       PartialFile::open(cache.partial(file.etag), cache.partial_ranges(file.etag), file.size));
   return task;
@@ -50,7 +46,7 @@ Status finish_blob(BlobTask& task, const RepoCache& cache, const Stop& stop) {
   if (found != task.file.etag)
     return fail(ErrorCode::Corrupt, "{} is {}, expected {}: the download is damaged",
                 task.digest == DigestKind::Sha256 ? "SHA-256" : "git hash", found, task.file.etag);
-  if (const Status done = task.partial->finish(cache.blob(task.file.etag)); !done) return done;
+  MILLRACE_TRY(task.partial->finish(cache.blob(task.file.etag)));
   task.partial.reset();
   task.lock.reset();
   return {};

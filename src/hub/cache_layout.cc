@@ -102,9 +102,9 @@ fs::path RepoCache::snapshot(const std::string& commit) const {
 }
 
 Status RepoCache::create() const {
-  if (const Status done = make_folders(root_ / "blobs"); !done) return done;
-  if (const Status done = make_folders(root_ / "snapshots"); !done) return done;
-  if (const Status done = make_folders(root_ / "refs"); !done) return done;
+  MILLRACE_TRY(make_folders(root_ / "blobs"));
+  MILLRACE_TRY(make_folders(root_ / "snapshots"));
+  MILLRACE_TRY(make_folders(root_ / "refs"));
   return make_folders(locks_);
 }
 
@@ -120,7 +120,7 @@ std::optional<std::string> RepoCache::commit_of(const std::string& revision) con
 Status RepoCache::write_ref(const std::string& revision, const std::string& commit) const {
   if (revision == commit || commit_of(revision) == commit) return {};
   const fs::path path = root_ / "refs" / revision;
-  if (const Status done = make_folders(path.parent_path()); !done) return done;
+  MILLRACE_TRY(make_folders(path.parent_path()));
   return write_atomically(path, commit);
 }
 
@@ -136,7 +136,7 @@ Status RepoCache::link(const std::string& commit, const RemoteFile& file) const 
   target = target / "blobs" / file.etag;
   std::error_code error;
   if (fs::read_symlink(path, error) == target) return {};
-  if (const Status done = make_folders(path.parent_path()); !done) return done;
+  MILLRACE_TRY(make_folders(path.parent_path()));
   const fs::path temporary = beside(path);
   fs::create_symlink(target, temporary, error);
   if (error == std::errc::operation_not_permitted || error == std::errc::not_supported ||

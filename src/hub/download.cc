@@ -104,7 +104,7 @@ Status Downloader::run(const std::vector<RemoteFile>& files) {
     missing += task->file.size - task->partial->done_bytes();
     pieces += enqueue(*task);
   }
-  if (const Status done = check_disk_space(missing); !done) return done;
+  MILLRACE_TRY(check_disk_space(missing));
   progress_.set_total(missing);
   {
     std::vector<std::jthread> threads;
@@ -170,7 +170,7 @@ Status Downloader::end_piece(BlobTask& task, PieceOutcome outcome) {
     }
     if (--task.open_pieces > 0) return {};
     if (task.restart) {
-      if (const Status done = task.partial->reset(); !done) return done;
+      MILLRACE_TRY(task.partial->reset());
       task.restart = false;
       task.whole_only = true;
       enqueue(task);
@@ -190,7 +190,7 @@ Status Downloader::end_piece(BlobTask& task, PieceOutcome outcome) {
     return fail(error.code, "{}: {}: {}", repo_, task.file.path, error.message);
   }
   // What an earlier download left may be to blame: once more, from the start.
-  if (const Status done = task.partial->reset(); !done) return done;
+  MILLRACE_TRY(task.partial->reset());
   const Lock lock(mutex_);
   enqueue(task);
   changed_.notify_all();
@@ -209,7 +209,7 @@ void Downloader::fail_all(const Error& error) {
 Status download_blobs(const HubOptions& hub, const DownloadOptions& options,
                       const std::string& repo, const std::string& commit, const RepoCache& cache,
                       std::vector<RemoteFile> files, Stop& stop) {
-  if (const Status done = cache.create(); !done) return done;
+  MILLRACE_TRY(cache.create());
   // One order for all processes, so that none waits for another in a circle; equal contents once.
   std::sort(files.begin(), files.end(),
             [](const RemoteFile& a, const RemoteFile& b) { return a.etag < b.etag; });

@@ -89,10 +89,8 @@ Result<Plan> plan_pull(const ModelRef& ref, const HubOptions& hub, const PullOpt
   hub::Selection selection =
       MILLRACE_TRY(hub::select_files(listing.files, ref, {options.include, options.exclude}));
   Plan plan{listing.commit, std::move(selection)};
-  if (const Status done =
-          hub::describe_files(connection, hub, ref.repo, plan.commit, plan.selection.files, stop);
-      !done)
-    return tl::unexpected(done.error());
+  MILLRACE_TRY(
+      hub::describe_files(connection, hub, ref.repo, plan.commit, plan.selection.files, stop));
   return plan;
 }
 
@@ -101,25 +99,20 @@ Result<fs::path> pull_online(const ModelRef& ref, const HubOptions& hub, const P
   Plan plan = MILLRACE_TRY(plan_pull(ref, hub, options, stop));
   std::vector<RemoteFile>& files = plan.selection.files;
   const hub::RepoCache cache(hub.cache, ref.repo);
-  if (const Status done = hub::download_blobs(hub, {options.connections, options.piece_bytes},
-                                              ref.repo, plan.commit, cache, files, stop);
-      !done)
-    return tl::unexpected(done.error());
+  MILLRACE_TRY(hub::download_blobs(hub, {options.connections, options.piece_bytes}, ref.repo,
+                                   plan.commit, cache, files, stop));
   // Weights last: a folder that has them has the rest.
   std::stable_sort(files.begin(), files.end(),
                    [](const RemoteFile& a, const RemoteFile& b) { return a.size < b.size; });
-  for (const RemoteFile& file : files)
-    if (const Status done = cache.link(plan.commit, file); !done)
-      return tl::unexpected(done.error());
-  if (const Status done = cache.write_ref(ref.revision, plan.commit); !done)
-    return tl::unexpected(done.error());
+  for (const RemoteFile& file : files) MILLRACE_TRY(cache.link(plan.commit, file));
+  MILLRACE_TRY(cache.write_ref(ref.revision, plan.commit));
   return result_path(cache, plan.commit, plan.selection);
 }
 
 }  // namespace
 
 Result<fs::path> pull(const ModelRef& ref, const HubOptions& hub, const PullOptions& options) {
-  if (const Status done = check_options(hub); !done) return tl::unexpected(done.error());
+  MILLRACE_TRY(check_options(hub));
   if (options.connections < 1 || options.connections > 64)
     return fail(ErrorCode::InvalidArgument, "connections: found {}, expected 1 to 64",
                 options.connections);
@@ -142,7 +135,7 @@ Result<fs::path> pull(const ModelRef& ref, const HubOptions& hub, const PullOpti
 
 Result<std::vector<RemoteFile>> list_files(const ModelRef& ref, const HubOptions& hub,
                                            const PullOptions& options) {
-  if (const Status done = check_options(hub); !done) return tl::unexpected(done.error());
+  MILLRACE_TRY(check_options(hub));
   if (hub.offline)
     return fail(ErrorCode::Unavailable, "{}: HF_HUB_OFFLINE is set, so the hub is not asked",
                 ref.text());

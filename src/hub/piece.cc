@@ -14,7 +14,7 @@ class PieceSink : public BodySink {
       : task_(task), piece_(piece), ranged_(ranged), source_(source) {}
 
   Status begin(const HttpResponse& response) override {
-    if (const Status done = check_hub_headers(response); !done) return done;
+    MILLRACE_TRY(check_hub_headers(response));
     if (ranged_ && response.status == 200) {
       range_ignored_ = true;
       return fail(ErrorCode::Unavailable, "the server ignores ranges");
@@ -40,8 +40,7 @@ class PieceSink : public BodySink {
   Status write(std::string_view bytes) override {
     if (bytes.size() > piece_.size() - written_)
       return fail(ErrorCode::Corrupt, "a body longer than the {} bytes asked for", piece_.size());
-    if (const Status done = task_.partial->write(piece_.begin + written_, bytes); !done)
-      return done;
+    MILLRACE_TRY(task_.partial->write(piece_.begin + written_, bytes));
     written_ += bytes.size();
     source_.advance(bytes.size());
     return {};
@@ -109,7 +108,7 @@ Result<PieceOutcome> fetch_piece(Connection& connection, BlobTask& task, ByteRan
     if (sink.range_ignored()) return PieceOutcome::RangeIgnored;
     if (task.whole_only) {
       if (response && response->ok() && sink.written() == size) return PieceOutcome::Done;
-      if (const Status done = task.partial->reset(); !done) return tl::unexpected(done.error());
+      MILLRACE_TRY(task.partial->reset());
     } else {
       piece.begin += sink.written();
       if (sink.written() > 0) {
@@ -133,7 +132,7 @@ Result<PieceOutcome> fetch_piece(Connection& connection, BlobTask& task, ByteRan
                                      "size",
                                      what, piece.begin, piece.end - 1, size)};
     } else {
-      failure = std::move(response).error();
+      failure = response.error();
       if (failure.error.code != ErrorCode::Cancelled)
         failure.error.message = fmt::format("{}: {}", what, failure.error.message);
     }
@@ -143,7 +142,7 @@ Result<PieceOutcome> fetch_piece(Connection& connection, BlobTask& task, ByteRan
       task.set_location({});
       failure.transient = failure.transient || response.has_value();
     }
-    if (const Status done = backoff.wait(failure, stop); !done) return tl::unexpected(done.error());
+    MILLRACE_TRY(backoff.wait(failure, stop));
   }
   return PieceOutcome::Done;
 }

@@ -34,7 +34,7 @@ Result<std::optional<RemoteFile>> parse_entry(const Json& entry) {
   if (*type != "file") return std::nullopt;
   RemoteFile file;
   file.path = MILLRACE_TRY(required_string(entry, "path"));
-  if (const Status done = check_file_path(file.path); !done) return tl::unexpected(done.error());
+  MILLRACE_TRY(check_file_path(file.path));
   if (const Json* lfs = json_find(entry, "lfs")) {
     if (!lfs->is_object())
       return fail(ErrorCode::Corrupt, "{}: lfs: found {}, expected an object", file.path,

@@ -37,7 +37,7 @@ Result<Answer> ask(Connection& connection, const HubOptions& options, const std:
       if (failure.error.code != ErrorCode::Cancelled)
         failure.error.message = what + ": " + failure.error.message;
     }
-    if (const Status done = backoff.wait(failure, stop); !done) return tl::unexpected(done.error());
+    MILLRACE_TRY(backoff.wait(failure, stop));
   }
 }
 
@@ -62,7 +62,7 @@ std::string next_link(std::string_view header) {
     if (open == header.npos) break;
     const auto close = header.find('>', open);
     if (close == header.npos) break;
-    const auto end = std::min(header.find(",", close), header.size());
+    const auto end = std::min(header.find(',', close), header.size());
     const std::string_view parameters = header.substr(close + 1, end - close - 1);
     if (parameters.find("rel=\"next\"") != parameters.npos ||
         parameters.find("rel=next") != parameters.npos)
@@ -95,16 +95,14 @@ Result<RepoListing> list_repo(Connection& connection, const HubOptions& options,
       for (std::string& path : revision.paths) listing.files.push_back({std::move(path)});
       break;
     }
-    if (const Status done = parse_file_page(page.body, what, listing.files); !done)
-      return tl::unexpected(done.error());
+    MILLRACE_TRY(parse_file_page(page.body, what, listing.files));
     const std::string* link = page.response.header("link");
     url = link == nullptr ? "" : next_link(*link);
     if (!url.empty() && origin_of(url) != origin_of(options.endpoint))
       return fail(ErrorCode::Corrupt, "{}: the list of files goes on at '{}', expected the hub",
                   what, origin_of(url).value_or("no address"));
   }
-  if (const Status done = check_distinct(listing.files, what); !done)
-    return tl::unexpected(done.error());
+  MILLRACE_TRY(check_distinct(listing.files, what));
   return listing;
 }
 

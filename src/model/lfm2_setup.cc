@@ -77,8 +77,7 @@ Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device
   Lfm2 model;
   model.config_ = std::move(config);
   model.weights_ = std::move(weights);
-  if (const Status chosen = model.choose_kernels(device, kv_dtype, overrides); !chosen)
-    return tl::unexpected(chosen.error());
+  MILLRACE_TRY(model.choose_kernels(device, kv_dtype, overrides));
 
   // Spec 4.4 step 3: frequency and angle are float products, as the reference computes them.
   const std::int64_t half = model.config_.head_dim / 2;
@@ -126,8 +125,7 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
         chooser.choose<MoeRoute>({activation, config_.moe->experts, config_.moe->top_k}));
   find_fused(device, overrides);
   for (LayerWeights& layer : weights_.layers) {
-    for (MatrixWeight* matrix : matrices_of(layer))
-      if (const Status chosen = chooser.choose(*matrix); !chosen) return chosen;
+    for (MatrixWeight* matrix : matrices_of(layer)) MILLRACE_TRY(chooser.choose(*matrix));
     if (layer.moe) {
       const ExpertView& expert = layer.moe->experts.front();
       layer.moe->kernel = MILLRACE_TRY(chooser.choose<MoeExperts>(

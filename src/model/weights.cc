@@ -64,16 +64,14 @@ class Binder {
   Result<const float*> vector(const std::string& name) {
     const TensorView stored = MILLRACE_TRY(stored_tensor(name));
     std::vector<float> values = widened(stored);
-    if (const Status finite = require_finite(name, values); !finite)
-      return tl::unexpected(finite.error());
+    MILLRACE_TRY(require_finite(name, values));
     return keep(values);
   }
 
   // [hidden][taps] in the file, [taps][hidden] for the kernels.
   Result<const float*> conv_kernel(const std::string& name, std::int64_t hidden, int taps) {
     const std::vector<float> stored = widened(MILLRACE_TRY(stored_tensor(name)));
-    if (const Status finite = require_finite(name, stored); !finite)
-      return tl::unexpected(finite.error());
+    MILLRACE_TRY(require_finite(name, stored));
     std::vector<float> turned(stored.size());
     for (std::int64_t c = 0; c < hidden; ++c)
       for (std::int64_t k = 0; k < taps; ++k)

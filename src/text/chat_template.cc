@@ -81,8 +81,7 @@ const std::string& ChatTemplate::source() const {
 }
 
 Result<std::string> ChatTemplate::render(const ChatRequest& request) const {
-  if (const Status checked = check_request(request); !checked)
-    return tl::unexpected(checked.error());
+  MILLRACE_TRY(check_request(request));
   const NamedTemplate& chosen =
       !request.tools.is_null() && state_->with_tools ? *state_->with_tools : state_->usual;
   Json messages = MILLRACE_TRY(prepare_messages(request.messages));

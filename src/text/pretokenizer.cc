@@ -165,8 +165,7 @@ Result<std::vector<Pretokenizer::Part>> Pretokenizer::parts(const Step& step,
       break;
     }
     case Kind::Regex:
-      if (const Status s = step.regex->for_each_match(text, add_match); !s)
-        return tl::unexpected<Error>(s.error());
+      MILLRACE_TRY(step.regex->for_each_match(text, add_match));
       break;
     case Kind::Digits:
       for (std::size_t at = 0, length; at < text.size(); at += length)

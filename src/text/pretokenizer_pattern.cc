@@ -32,8 +32,7 @@ class Translator {
 
   Result<std::string> run() {
     if (starts_with("(?i)")) take(4);  // at the very beginning it means the same to both
-    while (at_ < in_.size())
-      if (const Status s = element(); !s) return tl::unexpected<Error>(s.error());
+    while (at_ < in_.size()) MILLRACE_TRY(element());
     return std::move(out_);
   }
 
@@ -115,8 +114,8 @@ class Translator {
       if (starts_with("&&")) return refuse("&& inside a character class");
       if (peek() != '\\')
         take(1);
-      else if (const Status s = escape(true); !s)
-        return s;
+      else
+        MILLRACE_TRY(escape(true));
     }
     take(1);
     return {};

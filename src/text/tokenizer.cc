@@ -30,8 +30,7 @@ struct Tokenizer::Data {
 
 Result<Tokenizer> Tokenizer::build(TokenizerParts parts) {
   TokenTable table;
-  for (const auto& [text, id] : parts.vocabulary)
-    if (const Status s = table.add(text, id); !s) return tl::unexpected<Error>(s.error());
+  for (const auto& [text, id] : parts.vocabulary) MILLRACE_TRY(table.add(text, id));
   BytePairModel model =
       MILLRACE_TRY(BytePairModel::build(table, parts.merges, parts.ignore_merges));
   if (parts.needs_every_byte && !model.knows_every_byte())
@@ -51,9 +50,7 @@ Result<Tokenizer> Tokenizer::build(TokenizerParts parts) {
     if (known >= 0 && known != token.id)
       return fail(ErrorCode::Corrupt, "added token \"{}\": found id {}, expected {}", token.text,
                   token.id, known);
-    if (known < 0)
-      if (const Status s = table.add(token.text, token.id); !s)
-        return tl::unexpected<Error>(s.error());
+    if (known < 0) MILLRACE_TRY(table.add(token.text, token.id));
     if (last[token.text] != i) continue;
     const auto index = static_cast<std::size_t>(token.id);
     if (index >= flags.size()) flags.resize(index + 1);
@@ -66,10 +63,8 @@ Result<Tokenizer> Tokenizer::build(TokenizerParts parts) {
         return fail(ErrorCode::Corrupt, "{}: found id {}, which is no token", what, id);
     return {};
   };
-  if (const Status s = check_ids(parts.before, "token before a text"); !s)
-    return tl::unexpected<Error>(s.error());
-  if (const Status s = check_ids(parts.after, "token after a text"); !s)
-    return tl::unexpected<Error>(s.error());
+  MILLRACE_TRY(check_ids(parts.before, "token before a text"));
+  MILLRACE_TRY(check_ids(parts.after, "token after a text"));
   for (const auto& [id, what] :
        {std::pair{parts.bos, "bos"}, std::pair{parts.eos, "eos"}, std::pair{parts.pad, "pad"}})
     if (id && table.text(*id).empty())

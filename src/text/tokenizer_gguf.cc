@@ -79,8 +79,8 @@ Status read_gguf(const GgufTokenizer& gguf, TokenizerParts& parts) {
                 gguf.pre);
   parts.pretokenizer = pre->llama3 ? Pretokenizer::llama3() : Pretokenizer::gpt2();
   parts.ignore_merges = pre->llama3;
-  if (const Status s = read_tokens(gguf, parts); !s) return s;
-  if (const Status s = read_merges(gguf, parts); !s) return s;
+  MILLRACE_TRY(read_tokens(gguf, parts));
+  MILLRACE_TRY(read_merges(gguf, parts));
   parts.bos = MILLRACE_TRY(checked_id(gguf.bos_id, "bos_token_id"));
   parts.eos = MILLRACE_TRY(checked_id(gguf.eos_id, "eos_token_id"));
   parts.pad = MILLRACE_TRY(checked_id(gguf.padding_id, "padding_token_id"));

@@ -147,10 +147,7 @@ Status read_template(const Json& processor, TokenizerParts& parts) {
     if (special) {
       const auto name = MILLRACE_TRY(json_string(*special, "id"));
       if (!name) return fail(ErrorCode::Corrupt, "single: found a SpecialToken without id");
-      if (const Status s =
-              append_template_ids(processor, *name, seen_text ? parts.after : parts.before);
-          !s)
-        return s;
+      MILLRACE_TRY(append_template_ids(processor, *name, seen_text ? parts.after : parts.before));
     } else if (sequence && !seen_text &&
                MILLRACE_TRY(json_string(*sequence, "id")).value_or("") == "A") {
       seen_text = true;
@@ -241,7 +238,7 @@ Result<std::optional<TokenId>> named_token(const Json& config, std::string_view 
 Status read_config(const Json& config, TokenizerParts& parts) {
   if (!config.is_object())
     return fail(ErrorCode::Corrupt, "found {}, expected an object", json_type_name(config));
-  if (const Status s = read_added_tokens_decoder(config, parts); !s) return s;
+  MILLRACE_TRY(read_added_tokens_decoder(config, parts));
   parts.bos = MILLRACE_TRY(named_token(config, "bos_token", parts));
   parts.eos = MILLRACE_TRY(named_token(config, "eos_token", parts));
   parts.pad = MILLRACE_TRY(named_token(config, "pad_token", parts));
@@ -252,12 +249,12 @@ Status read_tokenizer(TokenizerFile file, TokenizerParts& parts) {
   const Json& root = file.document;
   if (!root.is_object())
     return fail(ErrorCode::Corrupt, "found {}, expected an object", json_type_name(root));
-  if (const Status s = read_model(root, file, parts); !s) return s;
-  if (const Status s = check_normalizer(root); !s) return s;
-  if (const Status s = check_decoder(root); !s) return s;
+  MILLRACE_TRY(read_model(root, file, parts));
+  MILLRACE_TRY(check_normalizer(root));
+  MILLRACE_TRY(check_decoder(root));
   const Json* pretokenizer = json_find(root, "pre_tokenizer");
   parts.pretokenizer = MILLRACE_TRY(Pretokenizer::from_json(pretokenizer ? *pretokenizer : Json()));
-  if (const Status s = read_added_tokens(root, parts); !s) return s;
+  MILLRACE_TRY(read_added_tokens(root, parts));
   return read_post_processor(root, parts);
 }
 
