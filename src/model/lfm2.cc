@@ -128,7 +128,8 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                         .batch = input.batch,
                         .heads = config_.heads,
                         .window = window,
-                        .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim))},
+                        .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim)),
+                        .workspace = workspace.attention_memory},
                        stream);
     multiply(weights.out, mixed, x, x, rows, stream);
   };

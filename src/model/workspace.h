@@ -32,9 +32,10 @@ class Workspace {
   MatrixView mixed;     // [rows, max(hidden, heads*head_dim)]: what the output product reads
   MatrixView logits;    // [logit rows, vocab]
   MatrixView router;    // [rows, experts]
-  std::int32_t* chosen = nullptr;   // [rows][top_k]
-  float* chosen_weights = nullptr;  // [rows][top_k]
-  void* expert_memory = nullptr;    // moe_experts_workspace_bytes()
+  std::int32_t* chosen = nullptr;    // [rows][top_k]
+  float* chosen_weights = nullptr;   // [rows][top_k]
+  void* attention_memory = nullptr;  // attention_workspace_bytes(); zero between uses
+  void* expert_memory = nullptr;     // moe_experts_workspace_bytes()
 
  private:
   std::int64_t max_rows_;

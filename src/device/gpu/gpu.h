@@ -12,6 +12,7 @@
 //   pack_bf16(low, high)         two floats as BF16 in 32 bits, rounded to nearest even
 //   prefetch_l2(p)               asks for a line of 128 bytes to be brought into the device's cache
 //   add_atomic(p, v)             relaxed, device scope, returns the old value
+//   fence()                      earlier writes are seen by the device before later ones
 //   dynamic_shared()             the launch's shared bytes, 16-byte aligned
 //   wait_for_previous()          with LaunchShape::overlaps: before touching what earlier kernels
 //                                write; weights may be read before

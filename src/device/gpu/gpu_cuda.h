@@ -50,6 +50,10 @@ __device__ T add_atomic(T* p, T value) {
   return atomicAdd(p, value);
 }
 
+inline __device__ void fence() {
+  __threadfence();
+}
+
 inline __device__ std::byte* dynamic_shared() {
   extern __shared__ __align__(16) std::byte millrace_dynamic_shared[];
   return millrace_dynamic_shared;

@@ -66,6 +66,8 @@ T add_atomic(T* p, T value) {
   return old;
 }
 
+inline void fence() {}
+
 inline std::byte* dynamic_shared() {
   return emulated::current_thread().dynamic_shared;
 }

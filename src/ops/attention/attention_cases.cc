@@ -47,16 +47,18 @@ class AttentionInstance final : public CaseInstance<Attention> {
             .batch = batch_.view(),
             .heads = s_.heads,
             .window = s_.window,
-            .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(s_.head_dim)))};
+            .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(s_.head_dim))),
+            .workspace = workspace_.data()};
   }
   std::vector<CaseMemory> memory() override {
     std::vector<CaseMemory> memory = {as_activation(read_memory(q_)), key_.memory(),
-                                      value_.memory(), as_activation(written_memory(out_))};
+                                      value_.memory(), as_activation(written_memory(out_)),
+                                      written_memory(workspace_)};
     batch_.add_memory(memory);
     return memory;
   }
   void relocate(AttentionParams& p, const CaseImageCopy& image) override {
-    image.move(p.q, p.cache, p.out, p.batch);
+    image.move(p.q, p.cache, p.out, p.batch, p.workspace);
   }
   void reset() override { poison(out_.data(), static_cast<std::int64_t>(out_.size())); }
   std::vector<CaseOutput> outputs() const override {
@@ -161,6 +163,8 @@ class AttentionInstance final : public CaseInstance<Attention> {
   std::int64_t elements_;
   std::int64_t copies_;
   std::vector<float> q_, out_;
+  std::vector<std::int32_t> workspace_ =
+      std::vector<std::int32_t>(attention_workspace_bytes() / sizeof(std::int32_t));
   CaseWeight key_, value_;
 };
 

@@ -1,5 +1,6 @@
 #include "ops/attention/attention_gpu.h"
 
+#include "ops/attention/attention_flash.h"
 #include "ops/attention/attention_kernels.h"
 #include "ops/gpu_rules.h"
 
@@ -13,11 +14,21 @@ std::string rejects(const Attention::Key& key, const DeviceTraits&) {
   return gpu_activation_problem(key.activation);
 }
 
+std::string flash_rejects(const Attention::Key& key, const DeviceTraits& traits) {
+  if (key.head_dim != 64 && key.head_dim != 128) return "heads of 64 or 128 dimensions";
+  if (key.group > 8) return "at most 8 query heads a KV head";
+  if (key.activation != DType::BF16 || key.kv != DType::BF16) return "BF16 rows and cache";
+  if (traits.backend == Backend::Cuda && traits.arch < 80)
+    return "needs an NVIDIA GPU of sm_80 or later";
+  return {};
+}
+
 }  // namespace
 
 std::span<const KernelSpec<Attention>> attention_kernels() {
   static constexpr KernelSpec<Attention> kSpecs[] = {
-      {"gpu", kGpuBackend, Priority::Portable, rejects, run_attention}};
+      {"gpu", kGpuBackend, Priority::Portable, rejects, run_attention},
+      {"flash", kGpuBackend, Priority::Performant, flash_rejects, run_flash_attention}};
   return kSpecs;
 }
 

@@ -16,6 +16,17 @@ struct AttentionParams {
   int heads;    // query head h reads KV head h / (heads / kv_heads)
   int window;   // 0: full attention
   float scale;  // 1/sqrt(head_dim)
+  // attention_workspace_bytes() of device memory, zero before its first use, that nobody else
+  // writes; null: kernels do without, more slowly.
+  void* workspace = nullptr;
 };
+
+// Parts of sequences that wait to be put together, at most.
+constexpr std::int64_t kFlashMostParts = 1024;
+
+// For heads of at most 128 dimensions, groups of at most 8 query heads.
+constexpr std::int64_t attention_workspace_bytes() {
+  return kFlashMostParts * (8 * (128 + 2)) * 4 + kFlashMostParts * 4;
+}
 
 }  // namespace millrace
