@@ -367,10 +367,10 @@ void run_shaped(const AttentionParams& p, Stream& stream) {
   if (p.batch.max_count > 1 && p.batch.span_count == 1) return;
   const std::int64_t pairs = std::int64_t{spans} * kv_heads;
   std::int64_t splits = 1;
+  // As many blocks as multiprocessors, while their parts have a place to wait.
   if (p.workspace)
-    splits = std::clamp<std::int64_t>(4 * gpu::multiprocessors(stream) / pairs, 1,
-                                      kFlashMostParts / pairs > 0 ? kFlashMostParts / pairs : 1);
-  splits = std::min<std::int64_t>(splits, 32);
+    splits = std::min((gpu::multiprocessors(stream) + pairs - 1) / pairs,
+                      std::max<std::int64_t>(1, kFlashMostParts / pairs));
   auto* parts = static_cast<Part<kDim>*>(p.workspace);
   auto* arrivals = reinterpret_cast<int*>(parts + kFlashMostParts);
   gpu::launch(flash_decode<kDim>,

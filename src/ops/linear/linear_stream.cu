@@ -8,12 +8,18 @@ namespace {
 struct Epilogue {
   LinearParams p;
 
-  __device__ void prepare() const {}
-  __device__ void operator()(int m, int n, const float (&sums)[1]) const {
-    float sum = sums[0];
-    if (p.bias) sum += p.bias[n];
+  struct Early {
+    float residual, bias;
+  };
+  __device__ Early early(int m, int n) const {
+    Early early = {};
     if (p.residual.data)
-      sum += static_cast<const float*>(p.residual.data)[m * p.residual.stride + n];
+      early.residual = static_cast<const float*>(p.residual.data)[m * p.residual.stride + n];
+    if (p.bias) early.bias = p.bias[n];
+    return early;
+  }
+  __device__ void operator()(int m, int n, const float (&sums)[1], const Early& early) const {
+    const float sum = sums[0] + early.bias + early.residual;
     if (p.out.dtype == DType::BF16)
       static_cast<BF16*>(p.out.data)[m * p.out.stride + n] = gpu::narrow<BF16>(sum);
     else
@@ -31,9 +37,9 @@ void run_linear_stream(const LinearParams& p, Stream& stream) {
   const stream::PlainRows in = {static_cast<const BF16*>(p.in.data), p.in.stride,
                                 static_cast<int>(p.rows)};
   if (p.rows * stream::staged_pitch(weights.k) <= stream::CopiedRows::kMostBytes)
-    stream::launch_balanced(weights, p.out.columns, stream::CopiedRows{in}, Epilogue{p}, stream);
+    stream::launch<1>(weights, p.out.columns, stream::CopiedRows{in}, Epilogue{p}, stream);
   else
-    stream::launch_balanced(weights, p.out.columns, in, Epilogue{p}, stream);
+    stream::launch<1>(weights, p.out.columns, in, Epilogue{p}, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

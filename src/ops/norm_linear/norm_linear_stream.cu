@@ -7,8 +7,9 @@ namespace {
 struct Epilogue {
   MatrixView out;
 
-  __device__ void prepare() const {}
-  __device__ void operator()(int m, int n, const float (&sum)[1]) const {
+  struct Early {};
+  __device__ Early early(int, int) const { return {}; }
+  __device__ void operator()(int m, int n, const float (&sum)[1], Early) const {
     if (out.dtype == DType::BF16)
       static_cast<BF16*>(out.data)[m * out.stride + n] = gpu::narrow<BF16>(sum[0]);
     else
@@ -29,7 +30,7 @@ void run_norm_linear(const NormLinearParams& p, Stream& stream) {
                                  p.norm_weight,
                                  p.epsilon,
                                  static_cast<int>(p.rows)};
-  stream::launch_balanced(weights, p.out.columns, in, Epilogue{p.out}, stream);
+  stream::launch<1>(weights, p.out.columns, in, Epilogue{p.out}, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

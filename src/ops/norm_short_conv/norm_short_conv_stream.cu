@@ -9,16 +9,15 @@ namespace {
 struct Epilogue {
   NormShortConvParams p;
 
-  __device__ void prepare() const {}
-  __device__ void operator()(int m, int channel, const float (&sums)[3]) const {
+  // The columns before, weighted, with the bias; where the new column goes.
+  struct Early {
+    float sum, tap;
+    float* column;
+  };
+  __device__ Early early(int m, int channel) const {
     const std::int64_t channels = p.out.columns;
     const SpanView span = p.batch.spans[m];
     float* ring = p.state.columns + span.slot * p.state.ring * channels + channel;
-    // Rounded as the plain path stores its gates.
-    const float b = gpu::widen(gpu::narrow<BF16>(with_bias(sums[0], channel)));
-    const float c = gpu::widen(gpu::narrow<BF16>(with_bias(sums[1], channel + channels)));
-    const float z = gpu::widen(gpu::narrow<BF16>(with_bias(sums[2], channel + 2 * channels)));
-    const float now = b * z;
     float sum = p.bias ? p.bias[channel] : 0.0f;
     for (int k = 0; k < p.taps - 1; ++k) {
       const int position = span.position - (p.taps - 1 - k);
@@ -26,9 +25,19 @@ struct Epilogue {
       const float v = there ? ring[position % p.state.ring * channels] : 0.0f;
       sum = fmaf(p.kernel[k * channels + channel], v, sum);
     }
-    sum = fmaf(p.kernel[(p.taps - 1) * channels + channel], now, sum);
-    ring[span.position % p.state.ring * channels] = now;
-    static_cast<BF16*>(p.out.data)[m * p.out.stride + channel] = gpu::narrow<BF16>(c * sum);
+    return {sum, p.kernel[(p.taps - 1) * channels + channel],
+            ring + span.position % p.state.ring * channels};
+  }
+  __device__ void operator()(int m, int channel, const float (&sums)[3], const Early& early) const {
+    const std::int64_t channels = p.out.columns;
+    // Rounded as the plain path stores its gates.
+    const float b = gpu::widen(gpu::narrow<BF16>(with_bias(sums[0], channel)));
+    const float c = gpu::widen(gpu::narrow<BF16>(with_bias(sums[1], channel + channels)));
+    const float z = gpu::widen(gpu::narrow<BF16>(with_bias(sums[2], channel + 2 * channels)));
+    const float now = b * z;
+    *early.column = now;
+    static_cast<BF16*>(p.out.data)[m * p.out.stride + channel] =
+        gpu::narrow<BF16>(c * fmaf(early.tap, now, early.sum));
   }
 
  private:
@@ -49,7 +58,7 @@ void run_norm_short_conv(const NormShortConvParams& p, Stream& stream) {
   const stream::NormedRows in = {
       static_cast<const float*>(p.in.data), p.in.stride, nullptr, p.norm_weight, p.epsilon,
       static_cast<int>(p.batch.rows)};
-  stream::launch<3, 1>(weights, channels, in, Epilogue{p}, stream);
+  stream::launch<3>(weights, channels, in, Epilogue{p}, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

@@ -9,8 +9,9 @@ struct Epilogue {
   T* out;
   std::int64_t stride;
 
-  __device__ void prepare() const {}
-  __device__ void operator()(int m, int n, const float (&sums)[2]) const {
+  struct Early {};
+  __device__ Early early(int, int) const { return {}; }
+  __device__ void operator()(int m, int n, const float (&sums)[2], Early) const {
     const float gate = sums[0];
     out[m * stride + n] = gpu::narrow<T>(gate / (1.0f + expf(-gate)) * sums[1]);
   }
@@ -30,8 +31,8 @@ void run_norm_swiglu(const NormSwigluParams& p, Stream& stream) {
                                  p.norm_weight,
                                  p.epsilon,
                                  static_cast<int>(p.rows)};
-  stream::launch<2, 1>(weights, p.out.columns, in,
-                       Epilogue<BF16>{static_cast<BF16*>(p.out.data), p.out.stride}, stream);
+  stream::launch<2>(weights, p.out.columns, in,
+                    Epilogue<BF16>{static_cast<BF16*>(p.out.data), p.out.stride}, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

@@ -1,5 +1,4 @@
-// One block a row; a wave takes a head at a time: queries are rotated in place, keys and values go
-// to the cache.
+// A wave takes one head of one row: queries are rotated in place, keys and values go to the cache.
 #include "ops/gpu_support.h"
 #include "ops/rope_kv/rope_kv_gpu.h"
 
@@ -53,15 +52,14 @@ __global__ void __launch_bounds__(kThreads) rope_kv(RopeKvParams p) {
   const std::int64_t block =
       p.batch.block_tables[span.table * p.batch.table_stride + position / p.cache.block_tokens];
   const int heads = p.heads + (span.writes_kv ? p.cache.kv_heads : 0);
-  for (int h = static_cast<int>(threadIdx.x) / gpu::kWave; h < heads; h += kWaves) {
-    if (h < p.heads) {
-      T* head = q + h * dim;
-      rotate(head, dim, p.q_norm, p.epsilon, cosines, sines, [=](int i, float low, float high) {
-        head[i] = gpu::narrow<T>(low);
-        head[i + half] = gpu::narrow<T>(high);
-      });
-      continue;
-    }
+  const int h = static_cast<int>(blockIdx.y) * kWaves + static_cast<int>(threadIdx.x) / gpu::kWave;
+  if (h < p.heads) {
+    T* head = q + h * dim;
+    rotate(head, dim, p.q_norm, p.epsilon, cosines, sines, [=](int i, float low, float high) {
+      head[i] = gpu::narrow<T>(low);
+      head[i + half] = gpu::narrow<T>(high);
+    });
+  } else if (h < heads) {
     const int kv_head = h - p.heads;
     const std::int64_t at = ((block * p.cache.kv_heads + kv_head) * p.cache.block_tokens +
                              position % p.cache.block_tokens) *
@@ -80,10 +78,12 @@ __global__ void __launch_bounds__(kThreads) rope_kv(RopeKvParams p) {
 
 template <typename T>
 void run_typed(const RopeKvParams& p, Stream& stream) {
-  gpu::launch(
-      p.cache.dtype == DType::BF16 ? rope_kv<T, BF16> : rope_kv<T, float>,
-      {.grid = {static_cast<unsigned>(p.batch.rows)}, .block = {kThreads}, .overlaps = true},
-      stream, p);
+  gpu::launch(p.cache.dtype == DType::BF16 ? rope_kv<T, BF16> : rope_kv<T, float>,
+              {.grid = {static_cast<unsigned>(p.batch.rows),
+                        static_cast<unsigned>((p.heads + p.cache.kv_heads + kWaves - 1) / kWaves)},
+               .block = {kThreads},
+               .overlaps = true},
+              stream, p);
 }
 
 }  // namespace

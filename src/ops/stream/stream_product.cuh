@@ -1,17 +1,18 @@
 // The small-batch matrix product that every fused decode op is built on: out = in * weight^T for at
 // most 16 rows of `in`, bound by the reading of the weights and nothing else.
 //
-//   - A block of 8 waves owns groups of 8 * kTiles output columns (per part). The waves share out
-//     k in chunks of 32: wave w takes chunks w, w + 8, ..., so that together they read 512
-//     neighbouring bytes of each weight row, straight into registers in tensor core layout. Since
-//     the order of k within a product is free, a lane's 16 bytes are k = 8t .. 8t+7 of its chunk,
-//     for weights and activations alike: two products of 16x8x16, no shuffles, no repacking.
-//   - Three stages of weights are on their way while one is multiplied, across groups, and the
-//     first ones are requested before wait_for_previous(): weights depend on nobody. What lies
-//     behind them is asked into the L2 cache. Buffers are named by the unrolled loop: a copy from
-//     one to another would wait for the memory.
-//   - Sums of the waves meet in shared memory, in fixed order; an epilogue sees the whole sums of
-//     all parts for one (row, column) in one thread.
+//   - A team of 1, 2, 4 or 8 waves owns tiles of 8 output columns (of each part) and shares out k
+//     in chunks of 32; teams are as small as still keeps every multiprocessor busy, since members
+//     have to wait for each other and a wave alone does not. Weights go straight into registers in
+//     tensor core layout: the order of k within a product is free, so a lane's 16 bytes are
+//     k = 8t .. 8t+7 of its chunk, for weights and activations alike: two products of 16x8x16, no
+//     shuffles, no repacking.
+//   - Three stages of weights are on their way while one is multiplied, across tiles, and the first
+//     ones are requested before wait_for_previous(): weights depend on nobody. Buffers are named by
+//     the unrolled loop: a copy from one to another would wait for the memory.
+//   - Sums of a team meet in shared memory, in fixed order. An epilogue sees the whole sums of all
+//     parts for one (row, column) in one thread; what else it reads is asked for before they are
+//     made.
 //
 // A row's result does not depend on the other rows.
 #pragma once
@@ -33,8 +34,7 @@ constexpr int kBuffers = 4;     // stages: one being multiplied, the others on t
 struct Weights {
   const BF16* part[3];
   std::int64_t k;
-  int groups;          // of kTiles tiles
-  int prefetch_bytes;  // asked into L2 beyond the first stage, a block
+  int tiles;  // of 8 columns
 };
 
 // The rows are BF16; every use reads them from global memory.
@@ -70,20 +70,23 @@ __host__ __device__ constexpr std::int64_t staged_pitch(std::int64_t k) {
   return 2 * k + 64;
 }
 
-template <typename Rows>
-std::size_t shared_bytes(const Rows& in, std::int64_t k, int columns_a_group) {
-  const std::int64_t sums = 2LL * kWaves * columns_a_group * kMostRows * 4;
-  const std::int64_t squares = kMostRows * kWaves * 4;
-  return static_cast<std::size_t>(sums + squares + (Rows::kStaged ? in.rows * staged_pitch(k) : 0));
-}
-
-// kRowTiles 1: at most 8 rows. kParts * kTiles tiles of 8 columns make a group.
-template <int kParts, int kTiles, int kRowTiles, typename Rows, typename Epilogue>
+// kRowTiles 1: at most 8 rows. kTeam waves share a tile of kTileColumns columns of each part.
+template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
 class Product {
  public:
-  static constexpr int kN = kParts * kTiles;
-  static constexpr int kUnroll = kStageLoads / kN > 0 ? kStageLoads / kN : 1;  // chunks a stage
+  static constexpr int kUnroll = kStageLoads / kParts > 0 ? kStageLoads / kParts : 1;  // chunks
+  static constexpr int kTeams = kWaves / kTeam;
   static constexpr int kRows = 8 * kRowTiles;
+  static constexpr int kTileValues = kRows * kTileColumns;
+  // Values of a tile that one thread finishes.
+  static constexpr int kOutputs = (kTileValues + kTeam * gpu::kWave - 1) / (kTeam * gpu::kWave);
+  static constexpr int kSumBytes = kTeam == 1 ? 0 : 2 * kWaves * kParts * kTileValues * 4;
+  static constexpr int kSquareBytes = Rows::kNormed ? kMostRows * kWaves * 4 : 0;
+
+  static std::size_t shared_bytes(const Rows& in, std::int64_t k) {
+    return static_cast<std::size_t>(kSumBytes + kSquareBytes +
+                                    (Rows::kStaged ? in.rows * staged_pitch(k) : 0));
+  }
 
   __device__ Product(const Weights& weights, const Rows& in, const Epilogue& epilogue)
       : weights_(weights), in_(in), epilogue_(epilogue) {
@@ -92,30 +95,33 @@ class Product {
     g_ = lane / 4;
     t_ = lane % 4;
     chunks_ = static_cast<int>(weights.k) / kChunk;
-    stages_ = (chunks_ + kWaves * kUnroll - 1) / (kWaves * kUnroll);
+    stages_ = (chunks_ + kTeam * kUnroll - 1) / (kTeam * kUnroll);
     std::byte* shared = gpu::dynamic_shared();
     sums_ = reinterpret_cast<float*>(shared);
-    squares_ = sums_ + 2 * kWaves * kN * kRows * kTileColumns;
-    staged_ = reinterpret_cast<std::byte*>(squares_ + kMostRows * kWaves);
+    squares_ = reinterpret_cast<float*>(shared + kSumBytes);
+    staged_ = shared + kSumBytes + kSquareBytes;
   }
 
   __device__ void run() {
     gpu::let_next_start();
-    const int total = groups_of_block() * stages_;
+    const int step = static_cast<int>(gridDim.x) * kTeams;
+    const int first_tile = static_cast<int>(blockIdx.x) * kTeams + wave_ / kTeam;
+    // The same for all teams of all blocks, so that barriers meet; a tile too far is empty.
+    const int total = (weights_.tiles + step - 1) / step * stages_;
     Stage buffers[kBuffers];
-    Cursor loaded = {static_cast<int>(blockIdx.x), 0};
+    Cursor loaded = {first_tile, 0};
 #pragma unroll
     for (int b = 0; b + 1 < kBuffers; ++b) {
       if (b < total) load_weights(buffers[b], loaded);
-      advance(loaded);
+      advance(loaded, step);
     }
-    prefetch();
-    epilogue_.prepare();
     gpu::wait_for_previous();
+    typename Epilogue::Early early[kOutputs] = {};
+    fetch_early(early, first_tile);
     if constexpr (Rows::kStaged) stage_rows();
 
-    Cursor done = {static_cast<int>(blockIdx.x), 0};
-    float sums[kN][4] = {};
+    Cursor done = {first_tile, 0};
+    float sums[kParts][4] = {};
     int finished = 0;
     for (int first = 0; first < total; first += kBuffers) {
 #pragma unroll
@@ -124,72 +130,47 @@ class Product {
         if (index >= total) break;
         if (index + kBuffers - 1 < total)
           load_weights(buffers[(b + kBuffers - 1) % kBuffers], loaded);
-        advance(loaded);
+        advance(loaded, step);
         multiply(sums, buffers[b], done.stage);
         if (done.stage + 1 == stages_) {
-          finish(sums, done.group, finished++ % 2);
-          for (int n = 0; n < kN; ++n)
-            for (int i = 0; i < 4; ++i) sums[n][i] = 0.0f;
+          finish(sums, early, done.tile, finished++ % 2);
+          fetch_early(early, done.tile + step);
+          for (int part = 0; part < kParts; ++part)
+            for (int i = 0; i < 4; ++i) sums[part][i] = 0.0f;
         }
-        advance(done);
+        advance(done, step);
       }
     }
   }
 
  private:
   struct Stage {
-    gpu::Bits16 weight[kUnroll][kN];
+    gpu::Bits16 weight[kUnroll][kParts];
   };
 
-  __device__ int groups_of_block() const {
-    const int first = static_cast<int>(blockIdx.x);
-    const int step = static_cast<int>(gridDim.x);
-    return first < weights_.groups ? (weights_.groups - first + step - 1) / step : 0;
-  }
-
-  // A stage of this block's work.
+  // A stage of this team's work.
   struct Cursor {
-    int group, stage;
+    int tile, stage;
   };
-  __device__ void advance(Cursor& at) const {
+  __device__ void advance(Cursor& at, int step) const {
     if (++at.stage < stages_) return;
     at.stage = 0;
-    at.group += static_cast<int>(gridDim.x);
+    at.tile += step;
   }
 
   __device__ int chunk_of(int stage, int u) const {
-    return (stage * kUnroll + u) * kWaves + wave_;
+    return (stage * kUnroll + u) * kTeam + wave_ % kTeam;
   }
 
   __device__ void load_weights(Stage& stage, const Cursor& at) const {
+    const std::int64_t column = std::int64_t{at.tile} * kTileColumns + g_;
     for (int u = 0; u < kUnroll; ++u) {
       const int chunk = chunk_of(at.stage, u);
-      for (int n = 0; n < kN; ++n) {
-        const int column = (at.group * kTiles + n % kTiles) * kTileColumns + g_;
-        const BF16* from =
-            weights_.part[n / kTiles] + column * weights_.k + std::int64_t{chunk} * kChunk + 8 * t_;
-        stage.weight[u][n] = chunk < chunks_ ? gpu::load_once(from) : gpu::Bits16{};
-      }
-    }
-  }
-
-  // The columns of a tile are neighbours: its weights are one piece of memory. Thread i asks for
-  // the i-th lines of what this block reads first.
-  __device__ void prefetch() const {
-    constexpr int kLine = 128;
-    const std::int64_t tile_bytes = kTileColumns * weights_.k * 2;
-    const int groups = groups_of_block();
-    for (std::int64_t at = kLine * static_cast<std::int64_t>(threadIdx.x);
-         at < weights_.prefetch_bytes; at += kLine * kThreads) {
-      const int tile = static_cast<int>(at / tile_bytes);
-      if (tile >= groups * kN) return;
-      const int group = static_cast<int>(blockIdx.x + tile / kN * gridDim.x);
-      const int n = tile % kN;
-      const BF16* part = weights_.part[0];  // not indexed: the array stays in registers
-      if (n / kTiles == 1) part = weights_.part[1];
-      if (n / kTiles == 2) part = weights_.part[2];
-      const BF16* first = part + (group * kTiles + n % kTiles) * kTileColumns * weights_.k;
-      gpu::prefetch_l2(reinterpret_cast<const std::byte*>(first) + at % tile_bytes);
+      const bool there = chunk < chunks_ && at.tile < weights_.tiles;
+      for (int part = 0; part < kParts; ++part)
+        stage.weight[u][part] = there ? gpu::load_once(weights_.part[part] + column * weights_.k +
+                                                       std::int64_t{chunk} * kChunk + 8 * t_)
+                                      : gpu::Bits16{};
     }
   }
 
@@ -239,7 +220,7 @@ class Product {
       return *reinterpret_cast<const gpu::Bits16*>(in_.data + row * in_.stride + at);
   }
 
-  __device__ void multiply(float (&sums)[kN][4], const Stage& stage, int index) const {
+  __device__ void multiply(float (&sums)[kParts][4], const Stage& stage, int index) const {
     gpu::Bits16 in[kUnroll][kRowTiles];
     for (int u = 0; u < kUnroll; ++u)
       for (int half = 0; half < kRowTiles; ++half) in[u][half] = load_row(half, chunk_of(index, u));
@@ -247,43 +228,78 @@ class Product {
       const gpu::Bits16 low = in[u][0];
       gpu::Bits16 high = {};
       if constexpr (kRowTiles == 2) high = in[u][1];
-      for (int n = 0; n < kN; ++n) {
-        const gpu::Bits16 w = stage.weight[u][n];
-        gpu::mma_16x8x16(sums[n], {low.x, high.x, low.y, high.y}, {w.x, w.y});
-        gpu::mma_16x8x16(sums[n], {low.z, high.z, low.w, high.w}, {w.z, w.w});
+      for (int part = 0; part < kParts; ++part) {
+        const gpu::Bits16 w = stage.weight[u][part];
+        gpu::mma_16x8x16(sums[part], {low.x, high.x, low.y, high.y}, {w.x, w.y});
+        gpu::mma_16x8x16(sums[part], {low.z, high.z, low.w, high.w}, {w.z, w.w});
       }
     }
   }
 
-  __device__ void finish(const float (&sums)[kN][4], int group, int buffer) const {
-    float* base = sums_ + buffer * kWaves * kN * kRows * kTileColumns;
-    for (int n = 0; n < kN; ++n)
-      for (int half = 0; half < kRowTiles; ++half) {
-        float* to = base + ((wave_ * kN + n) * kRows + g_ + 8 * half) * kTileColumns + 2 * t_;
-        to[0] = sums[n][2 * half];
-        to[1] = sums[n][2 * half + 1];
-      }
-    __syncthreads();
+  // Value i of this thread: a row and a column; false when there is none. A wave alone keeps what
+  // its products left in its registers; a team shares the tile out.
+  __device__ bool output(int i, int tile, int& m, int& column) const {
+    if constexpr (kTeam == 1) {
+      m = g_ + 8 * (i / 2);
+      column = tile * kTileColumns + 2 * t_ + i % 2;
+    } else {
+      const int at = static_cast<int>(threadIdx.x) % (kTeam * gpu::kWave) + i * kTeam * gpu::kWave;
+      m = at / kTileColumns;
+      column = tile * kTileColumns + at % kTileColumns;
+    }
+    return m < in_.rows && tile < weights_.tiles;
+  }
+
+  __device__ void fetch_early(typename Epilogue::Early (&early)[kOutputs], int tile) const {
+    int m, column;
+#pragma unroll
+    for (int i = 0; i < kOutputs; ++i)
+      if (output(i, tile, m, column)) early[i] = epilogue_.early(m, column);
+  }
+
+  __device__ float scale_of(int m) const {
+    if constexpr (Rows::kNormed) {
+      float squares = 0;
+      for (int w = 0; w < kWaves; ++w) squares += squares_[m * kWaves + w];
+      return 1.0f / sqrtf(squares / static_cast<float>(weights_.k) + in_.epsilon);
+    } else {
+      return 1.0f;
+    }
+  }
+
+  __device__ void finish(const float (&sums)[kParts][4],
+                         const typename Epilogue::Early (&early)[kOutputs], int tile,
+                         int buffer) const {
     // The other buffer is free until every thread is past the next barrier.
-    const int outputs = kTiles * in_.rows * kTileColumns;
-    for (int i = static_cast<int>(threadIdx.x); i < outputs; i += kThreads) {
-      const int tile = i / (in_.rows * kTileColumns);
-      const int m = i / kTileColumns % in_.rows;
-      const int column = i % kTileColumns;
-      float scale = 1.0f;
-      if constexpr (Rows::kNormed) {
-        float squares = 0;
-        for (int w = 0; w < kWaves; ++w) squares += squares_[m * kWaves + w];
-        scale = 1.0f / sqrtf(squares / static_cast<float>(weights_.k) + in_.epsilon);
-      }
+    float* base = sums_ + (buffer * kWaves + wave_ / kTeam * kTeam) * kParts * kTileValues;
+    if constexpr (kTeam > 1) {
+      for (int part = 0; part < kParts; ++part)
+        for (int half = 0; half < kRowTiles; ++half) {
+          float* to = base + (wave_ % kTeam * kParts + part) * kTileValues +
+                      (g_ + 8 * half) * kTileColumns + 2 * t_;
+          to[0] = sums[part][2 * half];
+          to[1] = sums[part][2 * half + 1];
+        }
+      __syncthreads();
+    }
+#pragma unroll
+    for (int i = 0; i < kOutputs; ++i) {
+      int m, column;
+      if (!output(i, tile, m, column)) continue;
+      const float scale = scale_of(m);
       float values[kParts];
       for (int part = 0; part < kParts; ++part) {
         float sum = 0;
-        for (int w = 0; w < kWaves; ++w)
-          sum += base[((w * kN + part * kTiles + tile) * kRows + m) * kTileColumns + column];
+        if constexpr (kTeam == 1) {
+          sum = sums[part][i];
+        } else {
+          for (int w = 0; w < kTeam; ++w)
+            sum +=
+                base[(w * kParts + part) * kTileValues + m * kTileColumns + column % kTileColumns];
+        }
         values[part] = sum * scale;
       }
-      epilogue_(m, (group * kTiles + tile) * kTileColumns + column, values);
+      epilogue_(m, column, values, early[i]);
     }
   }
 
@@ -292,69 +308,71 @@ class Product {
   const Epilogue& epilogue_;
   int wave_, g_, t_;  // lane 4g + t
   int chunks_, stages_;
-  float* sums_;     // [2][wave][tile of the group][row][column]
+  float* sums_;     // [2][wave][part][row][column]
   float* squares_;  // [row][wave]
   std::byte* staged_;
 };
 
-template <int kParts, int kTiles, int kRowTiles, typename Rows, typename Epilogue>
+template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
 __global__ void __launch_bounds__(kThreads, 2)
     stream_product(Weights weights, Rows in, Epilogue epilogue) {
-  Product<kParts, kTiles, kRowTiles, Rows, Epilogue>(weights, in, epilogue).run();
+  Product<kParts, kTeam, kRowTiles, Rows, Epilogue>(weights, in, epilogue).run();
 }
 
-// How far ahead a block asks weights into L2.
-constexpr int kPrefetchBytes = 96 * 1024;
-
-// Columns a part are a multiple of 8 * kTiles, k one of 32; rows are 16-byte aligned.
-template <int kParts, int kTiles, typename Rows, typename Epilogue>
-void launch(Weights weights, std::int64_t columns, const Rows& in, const Epilogue& epilogue,
-            Stream& stream) {
+template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
+void launch_team(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
+  using Kernel = Product<kParts, kTeam, kRowTiles, Rows, Epilogue>;
   const int multiprocessors = gpu::multiprocessors(stream);
-  weights.groups = static_cast<int>(columns / (kTileColumns * kTiles));
-  weights.prefetch_bytes = kPrefetchBytes;
-  const int rounds = (weights.groups + multiprocessors - 1) / multiprocessors;
-  const int blocks = (weights.groups + rounds - 1) / rounds;
-  const gpu::LaunchShape shape = {
-      .grid = {static_cast<unsigned>(blocks)},
-      .block = {kThreads},
-      .shared_bytes = shared_bytes(in, weights.k, kParts * kTiles * kTileColumns),
-      .overlaps = true};
-  gpu::launch(in.rows <= 8 ? stream_product<kParts, kTiles, 1, Rows, Epilogue>
-                           : stream_product<kParts, kTiles, 2, Rows, Epilogue>,
-              shape, stream, weights, in, epilogue);
+  const int blocks_of_teams = (weights.tiles + Kernel::kTeams - 1) / Kernel::kTeams;
+  const int rounds = (blocks_of_teams + multiprocessors - 1) / multiprocessors;
+  const int blocks = (blocks_of_teams + rounds - 1) / rounds;
+  gpu::launch(stream_product<kParts, kTeam, kRowTiles, Rows, Epilogue>,
+              {.grid = {static_cast<unsigned>(blocks)},
+               .block = {kThreads},
+               .shared_bytes = Kernel::shared_bytes(in, weights.k),
+               .overlaps = true},
+              stream, weights, in, epilogue);
 }
 
-// The number of tiles a group that leaves the fewest multiprocessors idle at the end.
-inline int best_tiles(std::int64_t columns, int multiprocessors) {
-  const std::int64_t tiles = columns / kTileColumns;
+// The smallest team that leaves the fewest waves idle at the end.
+inline int best_team(int tiles, int multiprocessors) {
   int best = 1;
-  std::int64_t best_cost = tiles + 1;
-  for (int t = 1; t <= 4; ++t) {
-    if (tiles % t != 0) continue;
-    const std::int64_t groups = tiles / t;
-    const std::int64_t cost = (groups + multiprocessors - 1) / multiprocessors * t;
-    if (cost <= best_cost) {
-      best_cost = cost;
-      best = t;
+  double best_share = 0;
+  for (const int team : {1, 2, 4, 8}) {
+    const int waves = multiprocessors * kWaves;
+    const int rounds = (tiles * team + waves - 1) / waves;
+    const double share = static_cast<double>(tiles) * team / (static_cast<double>(rounds) * waves);
+    if (share > best_share + 0.02) {
+      best_share = share;
+      best = team;
     }
   }
   return best;
 }
 
-template <typename Rows, typename Epilogue>
-void launch_balanced(const Weights& weights, std::int64_t columns, const Rows& in,
-                     const Epilogue& epilogue, Stream& stream) {
-  switch (best_tiles(columns, gpu::multiprocessors(stream))) {
+template <int kParts, int kRowTiles, typename Rows, typename Epilogue>
+void launch_rows(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
+  switch (best_team(weights.tiles, gpu::multiprocessors(stream))) {
     case 1:
-      return launch<1, 1>(weights, columns, in, epilogue, stream);
+      return launch_team<kParts, 1, kRowTiles>(weights, in, epilogue, stream);
     case 2:
-      return launch<1, 2>(weights, columns, in, epilogue, stream);
-    case 3:
-      return launch<1, 3>(weights, columns, in, epilogue, stream);
+      return launch_team<kParts, 2, kRowTiles>(weights, in, epilogue, stream);
+    case 4:
+      return launch_team<kParts, 4, kRowTiles>(weights, in, epilogue, stream);
     default:
-      return launch<1, 4>(weights, columns, in, epilogue, stream);
+      return launch_team<kParts, 8, kRowTiles>(weights, in, epilogue, stream);
   }
+}
+
+// `columns` of each part are a multiple of 8, k one of 32; rows are 16-byte aligned.
+template <int kParts, typename Rows, typename Epilogue>
+void launch(Weights weights, std::int64_t columns, const Rows& in, const Epilogue& epilogue,
+            Stream& stream) {
+  weights.tiles = static_cast<int>(columns / kTileColumns);
+  if (in.rows <= 8)
+    launch_rows<kParts, 1>(weights, in, epilogue, stream);
+  else
+    launch_rows<kParts, 2>(weights, in, epilogue, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU::stream
