@@ -65,15 +65,41 @@ class WaveAttention {
           query ? *reinterpret_cast<const gpu::Bits16*>(query + 32 * c + 8 * t) : gpu::Bits16{};
   }
 
-  // Keys of block `index`; positions outside [first, last] are nobody's.
-  __device__ void visit(const Keys& keys, std::int64_t index, std::int64_t first, std::int64_t last,
-                        int window, float scale) {
-    const std::int64_t at = keys.blocks[index] * keys.block_stride + keys.head_offset;
+  // The keys of one cache block, as products want them.
+  struct KeyBlock {
     gpu::Bits16 k[2][kChunks];
+  };
+  __device__ KeyBlock load_keys(const Keys& keys, std::int64_t index) const {
+    const std::int64_t at = keys.blocks[index] * keys.block_stride + keys.head_offset;
+    KeyBlock block;
     for (int n = 0; n < 2; ++n)
       for (int c = 0; c < kChunks; ++c)
-        k[n][c] = *reinterpret_cast<const gpu::Bits16*>(keys.key + at + (8 * n + g) * kDim +
-                                                        32 * c + 8 * t);
+        block.k[n][c] = *reinterpret_cast<const gpu::Bits16*>(keys.key + at + (8 * n + g) * kDim +
+                                                              32 * c + 8 * t);
+    return block;
+  }
+
+  // Blocks first_block, first_block + step, ... up to last_block. Each one's keys are asked for
+  // before the one before it is worked on. Positions outside [first, last] are nobody's.
+  __device__ void walk(const Keys& keys, std::int64_t first_block, std::int64_t last_block,
+                       std::int64_t step, std::int64_t first, std::int64_t last, int window,
+                       float scale) {
+    if (first_block > last_block) return;
+    KeyBlock even = load_keys(keys, first_block);
+    KeyBlock odd;
+    for (std::int64_t block = first_block; block <= last_block; block += 2 * step) {
+      const bool second = block + step <= last_block;
+      if (second) odd = load_keys(keys, block + step);
+      visit(keys, even, block, first, last, window, scale);
+      if (!second) break;
+      if (block + 2 * step <= last_block) even = load_keys(keys, block + 2 * step);
+      visit(keys, odd, block + step, first, last, window, scale);
+    }
+  }
+
+  __device__ void visit(const Keys& keys, const KeyBlock& block, std::int64_t index,
+                        std::int64_t first, std::int64_t last, int window, float scale) {
+    const std::int64_t at = keys.blocks[index] * keys.block_stride + keys.head_offset;
     gpu::Bits16 v[4][kDim / 64];
     const std::int64_t base = index * kBlockTokens;
     for (int i = 0; i < 4; ++i) {
@@ -93,8 +119,10 @@ class WaveAttention {
           const gpu::Bits16 low = q[m][c][0];
           gpu::Bits16 high = {};
           if constexpr (kHalves == 2) high = q[m][c][1];
-          gpu::mma_16x8x16(scores[n], {low.x, high.x, low.y, high.y}, {k[n][c].x, k[n][c].y});
-          gpu::mma_16x8x16(scores[n], {low.z, high.z, low.w, high.w}, {k[n][c].z, k[n][c].w});
+          gpu::mma_16x8x16(scores[n], {low.x, high.x, low.y, high.y},
+                           {block.k[n][c].x, block.k[n][c].y});
+          gpu::mma_16x8x16(scores[n], {low.z, high.z, low.w, high.w},
+                           {block.k[n][c].z, block.k[n][c].w});
         }
       std::uint32_t p[2][2] = {};  // [half][n]: weights of tokens 2t, 2t+1 of product n
       for (int h = 0; h < kHalves; ++h) weigh(m, h, base, window, scale, scores, p[h]);
@@ -223,8 +251,7 @@ __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 1)
   if (p.window > 0 && span.position + first_token - p.window + 1 > 0)
     first = span.position + first_token - p.window + 1;
   const auto keys = keys_of<kDim, kPrefillTiles<kDim>, 2>(p, span, kv_head);
-  for (std::int64_t block = first / kBlockTokens; block <= last / kBlockTokens; ++block)
-    state.visit(keys, block, first, last, p.window, p.scale);
+  state.walk(keys, first / kBlockTokens, last / kBlockTokens, 1, first, last, p.window, p.scale);
   state.finish();
   auto* out = static_cast<BF16*>(p.out.data);
 #pragma unroll
@@ -280,11 +307,9 @@ __global__ void __launch_bounds__(kDecodeThreads)
   if (p.window > 0 && last - p.window + 1 > 0) first = last - p.window + 1;
   const auto keys = keys_of<kDim, 1, 1>(p, span, kv_head);
   const std::int64_t step = std::int64_t{gridDim.x} * kDecodeWaves;
-#pragma unroll 2
-  for (std::int64_t block =
-           first / kBlockTokens + static_cast<std::int64_t>(blockIdx.x) * kDecodeWaves + wave;
-       block <= last / kBlockTokens; block += step)
-    state.visit(keys, block, first, last, p.window, p.scale);
+  state.walk(keys,
+             first / kBlockTokens + static_cast<std::int64_t>(blockIdx.x) * kDecodeWaves + wave,
+             last / kBlockTokens, step, first, last, p.window, p.scale);
   state.finish();
 
   Part<kDim>& mine = shared[wave];
