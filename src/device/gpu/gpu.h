@@ -10,6 +10,11 @@
 //   load_once(p)                 16 bytes that nobody reads again soon: past the first cache
 //   float_of_bits, bits_of_float
 //   pack_bf16(low, high)         two floats as BF16 in 32 bits, rounded to nearest even
+//   copy_async(shared, global)   16 bytes into shared memory, past the registers; seen by the
+//   thread
+//                                that asked once it has waited
+//   end_copies()                 closes a group of this thread's copies
+//   wait_copies<n>()             until at most the n youngest groups are on their way
 //   prefetch_l2(p)               asks for a line of 128 bytes to be brought into the device's cache
 //   add_atomic(p, v)             relaxed, device scope, returns the old value
 //   fence()                      earlier writes are seen by the device before later ones

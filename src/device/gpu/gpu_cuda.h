@@ -29,6 +29,20 @@ inline __device__ Bits16 load_once(const void* p) {
   return v;
 }
 
+inline __device__ void copy_async(void* shared, const void* global) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+                   static_cast<std::uint32_t>(__cvta_generic_to_shared(shared))),
+               "l"(global)
+               : "memory");
+}
+inline __device__ void end_copies() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int kYoungest>
+__device__ void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kYoungest) : "memory");
+}
+
 inline __device__ void prefetch_l2(const void* p) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }

@@ -47,6 +47,13 @@ inline Bits16 load_once(const void* p) {
   return *static_cast<const Bits16*>(p);
 }
 
+inline void copy_async(void* shared, const void* global) {
+  std::memcpy(shared, global, 16);
+}
+inline void end_copies() {}
+template <int kYoungest>
+void wait_copies() {}
+
 inline void prefetch_l2(const void*) {}
 
 inline float float_of_bits(std::uint32_t bits) {

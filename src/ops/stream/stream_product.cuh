@@ -3,13 +3,15 @@
 //
 //   - A team of 1, 2, 4 or 8 waves owns tiles of 8 output columns (of each part) and shares out k
 //     in chunks of 32; teams are as small as still keeps every multiprocessor busy, since members
-//     have to wait for each other and a wave alone does not. Weights go straight into registers in
+//     have to wait for each other and a wave alone does not. Weights are read as they lie, in
 //     tensor core layout: the order of k within a product is free, so a lane's 16 bytes are
 //     k = 8t .. 8t+7 of its chunk, for weights and activations alike: two products of 16x8x16, no
 //     shuffles, no repacking.
-//   - Three stages of weights are on their way while one is multiplied, across tiles, and the first
-//     ones are requested before wait_for_previous(): weights depend on nobody. Buffers are named by
-//     the unrolled loop: a copy from one to another would wait for the memory.
+//   - Every lane has a ring in shared memory that nobody else touches: no barrier stands between
+//     asking for weights and using them. All but one of its stages are on their way while one is
+//     multiplied, across tiles, and the first ones are requested before wait_for_previous():
+//     weights depend on nobody. Two blocks fit a multiprocessor, so that the next kernel's first
+//     weights arrive while this one ends.
 //   - Sums of a team meet in shared memory, in fixed order. An epilogue sees the whole sums of all
 //     parts for one (row, column) in one thread; what else it reads is asked for before they are
 //     made.
@@ -28,7 +30,9 @@ constexpr int kChunk = 32;  // of k: one 16-byte load a lane
 constexpr int kTileColumns = 8;
 constexpr int kMostRows = 16;
 constexpr int kStageLoads = 4;  // 16-byte loads of weights a lane makes in a stage
-constexpr int kBuffers = 4;     // stages: one being multiplied, the others on their way
+constexpr int kDeepRing = 6;    // stages, where the staged rows leave room for two blocks
+constexpr int kShallowRing = 4;
+constexpr std::size_t kHalfOfShared = 113 * 1024;  // of a multiprocessor's, on Hopper
 
 // Up to three matrices of one shape [columns, k] whose columns of equal index belong together.
 struct Weights {
@@ -71,7 +75,7 @@ __host__ __device__ constexpr std::int64_t staged_pitch(std::int64_t k) {
 }
 
 // kRowTiles 1: at most 8 rows. kTeam waves share a tile of kTileColumns columns of each part.
-template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
+template <int kParts, int kTeam, int kRowTiles, int kRing, typename Rows, typename Epilogue>
 class Product {
  public:
   static constexpr int kUnroll = kStageLoads / kParts > 0 ? kStageLoads / kParts : 1;  // chunks
@@ -82,9 +86,10 @@ class Product {
   static constexpr int kOutputs = (kTileValues + kTeam * gpu::kWave - 1) / (kTeam * gpu::kWave);
   static constexpr int kSumBytes = kTeam == 1 ? 0 : 2 * kWaves * kParts * kTileValues * 4;
   static constexpr int kSquareBytes = Rows::kNormed ? kMostRows * kWaves * 4 : 0;
+  static constexpr int kStageBytes = kUnroll * kParts * kThreads * 16;
 
   static std::size_t shared_bytes(const Rows& in, std::int64_t k) {
-    return static_cast<std::size_t>(kSumBytes + kSquareBytes +
+    return static_cast<std::size_t>(kRing * kStageBytes + kSumBytes + kSquareBytes +
                                     (Rows::kStaged ? in.rows * staged_pitch(k) : 0));
   }
 
@@ -97,6 +102,8 @@ class Product {
     chunks_ = static_cast<int>(weights.k) / kChunk;
     stages_ = (chunks_ + kTeam * kUnroll - 1) / (kTeam * kUnroll);
     std::byte* shared = gpu::dynamic_shared();
+    ring_ = shared + 16 * threadIdx.x;
+    shared += kRing * kStageBytes;
     sums_ = reinterpret_cast<float*>(shared);
     squares_ = reinterpret_cast<float*>(shared + kSumBytes);
     staged_ = shared + kSumBytes + kSquareBytes;
@@ -108,70 +115,64 @@ class Product {
     const int first_tile = static_cast<int>(blockIdx.x) * kTeams + wave_ / kTeam;
     // The same for all teams of all blocks, so that barriers meet; a tile too far is empty.
     const int total = (weights_.tiles + step - 1) / step * stages_;
-    Stage buffers[kBuffers];
-    Cursor loaded = {first_tile, 0};
-#pragma unroll
-    for (int b = 0; b + 1 < kBuffers; ++b) {
-      if (b < total) load_weights(buffers[b], loaded);
-      advance(loaded, step);
-    }
+    Cursor asked = {first_tile, 0, 0};
+    for (int i = 0; i + 1 < kRing; ++i) ask(asked, i < total, step);
     gpu::wait_for_previous();
     typename Epilogue::Early early[kOutputs] = {};
     fetch_early(early, first_tile);
     if constexpr (Rows::kStaged) stage_rows();
 
-    Cursor done = {first_tile, 0};
+    Cursor done = {first_tile, 0, 0};
     float sums[kParts][4] = {};
     int finished = 0;
-    for (int first = 0; first < total; first += kBuffers) {
-#pragma unroll
-      for (int b = 0; b < kBuffers; ++b) {
-        const int index = first + b;
-        if (index >= total) break;
-        if (index + kBuffers - 1 < total)
-          load_weights(buffers[(b + kBuffers - 1) % kBuffers], loaded);
-        advance(loaded, step);
-        multiply(sums, buffers[b], done.stage);
-        if (done.stage + 1 == stages_) {
-          finish(sums, early, done.tile, finished++ % 2);
-          fetch_early(early, done.tile + step);
-          for (int part = 0; part < kParts; ++part)
-            for (int i = 0; i < 4; ++i) sums[part][i] = 0.0f;
-        }
-        advance(done, step);
+    for (int index = 0; index < total; ++index) {
+      ask(asked, index + kRing - 1 < total, step);
+      gpu::wait_copies<kRing - 1>();
+      multiply(sums, done);
+      if (done.stage + 1 == stages_) {
+        finish(sums, early, done.tile, finished++ % 2);
+        fetch_early(early, done.tile + step);
+        for (int part = 0; part < kParts; ++part)
+          for (int i = 0; i < 4; ++i) sums[part][i] = 0.0f;
       }
+      advance(done, step);
     }
   }
 
  private:
-  struct Stage {
-    gpu::Bits16 weight[kUnroll][kParts];
-  };
-
-  // A stage of this team's work.
+  // A stage of this team's work and its place in the ring.
   struct Cursor {
-    int tile, stage;
+    int tile, stage, slot;
   };
   __device__ void advance(Cursor& at, int step) const {
+    at.slot = at.slot + 1 < kRing ? at.slot + 1 : 0;
     if (++at.stage < stages_) return;
     at.stage = 0;
     at.tile += step;
+  }
+
+  __device__ std::byte* place(int slot, int u, int part) const {
+    return ring_ + slot * kStageBytes + (u * kParts + part) * kThreads * 16;
   }
 
   __device__ int chunk_of(int stage, int u) const {
     return (stage * kUnroll + u) * kTeam + wave_ % kTeam;
   }
 
-  __device__ void load_weights(Stage& stage, const Cursor& at) const {
-    const std::int64_t column = std::int64_t{at.tile} * kTileColumns + g_;
-    for (int u = 0; u < kUnroll; ++u) {
-      const int chunk = chunk_of(at.stage, u);
-      const bool there = chunk < chunks_ && at.tile < weights_.tiles;
-      for (int part = 0; part < kParts; ++part)
-        stage.weight[u][part] = there ? gpu::load_once(weights_.part[part] + column * weights_.k +
-                                                       std::int64_t{chunk} * kChunk + 8 * t_)
-                                      : gpu::Bits16{};
+  // Asks for a stage of weights, if there is one, and goes on to the next.
+  __device__ void ask(Cursor& at, bool there, int step) const {
+    if (there && at.tile < weights_.tiles) {
+      const std::int64_t column = std::int64_t{at.tile} * kTileColumns + g_;
+      for (int u = 0; u < kUnroll; ++u) {
+        const int chunk = chunk_of(at.stage, u);
+        if (chunk >= chunks_) break;
+        for (int part = 0; part < kParts; ++part)
+          gpu::copy_async(place(at.slot, u, part), weights_.part[part] + column * weights_.k +
+                                                       std::int64_t{chunk} * kChunk + 8 * t_);
+      }
     }
+    gpu::end_copies();
+    advance(at, step);
   }
 
   __device__ void stage_rows() const {
@@ -211,7 +212,7 @@ class Product {
   // Eight neighbouring values of row g_ + 8 * half, zeros beyond the last row.
   __device__ gpu::Bits16 load_row(int half, int chunk) const {
     const int row = g_ + 8 * half;
-    if (row >= in_.rows || chunk >= chunks_) return {};
+    if (row >= in_.rows) return {};
     const std::int64_t at = std::int64_t{chunk} * kChunk + 8 * t_;
     if constexpr (Rows::kStaged)
       return *reinterpret_cast<const gpu::Bits16*>(staged_ + row * staged_pitch(weights_.k) +
@@ -220,16 +221,16 @@ class Product {
       return *reinterpret_cast<const gpu::Bits16*>(in_.data + row * in_.stride + at);
   }
 
-  __device__ void multiply(float (&sums)[kParts][4], const Stage& stage, int index) const {
-    gpu::Bits16 in[kUnroll][kRowTiles];
-    for (int u = 0; u < kUnroll; ++u)
-      for (int half = 0; half < kRowTiles; ++half) in[u][half] = load_row(half, chunk_of(index, u));
+  __device__ void multiply(float (&sums)[kParts][4], const Cursor& at) const {
+    if (at.tile >= weights_.tiles) return;
     for (int u = 0; u < kUnroll; ++u) {
-      const gpu::Bits16 low = in[u][0];
+      const int chunk = chunk_of(at.stage, u);
+      if (chunk >= chunks_) break;
+      const gpu::Bits16 low = load_row(0, chunk);
       gpu::Bits16 high = {};
-      if constexpr (kRowTiles == 2) high = in[u][1];
+      if constexpr (kRowTiles == 2) high = load_row(1, chunk);
       for (int part = 0; part < kParts; ++part) {
-        const gpu::Bits16 w = stage.weight[u][part];
+        const auto w = *reinterpret_cast<const gpu::Bits16*>(place(at.slot, u, part));
         gpu::mma_16x8x16(sums[part], {low.x, high.x, low.y, high.y}, {w.x, w.y});
         gpu::mma_16x8x16(sums[part], {low.z, high.z, low.w, high.w}, {w.z, w.w});
       }
@@ -308,30 +309,41 @@ class Product {
   const Epilogue& epilogue_;
   int wave_, g_, t_;  // lane 4g + t
   int chunks_, stages_;
-  float* sums_;     // [2][wave][part][row][column]
-  float* squares_;  // [row][wave]
+  std::byte* ring_;  // [slot][u][part][thread] of 16 bytes
+  float* sums_;      // [2][wave][part][row][column]
+  float* squares_;   // [row][wave]
   std::byte* staged_;
 };
 
-template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
+template <int kParts, int kTeam, int kRowTiles, int kRing, typename Rows, typename Epilogue>
 __global__ void __launch_bounds__(kThreads, 2)
     stream_product(Weights weights, Rows in, Epilogue epilogue) {
-  Product<kParts, kTeam, kRowTiles, Rows, Epilogue>(weights, in, epilogue).run();
+  Product<kParts, kTeam, kRowTiles, kRing, Rows, Epilogue>(weights, in, epilogue).run();
 }
 
-template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
-void launch_team(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
-  using Kernel = Product<kParts, kTeam, kRowTiles, Rows, Epilogue>;
+template <int kParts, int kTeam, int kRowTiles, int kRing, typename Rows, typename Epilogue>
+void launch_ring(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
+  using Kernel = Product<kParts, kTeam, kRowTiles, kRing, Rows, Epilogue>;
   const int multiprocessors = gpu::multiprocessors(stream);
   const int blocks_of_teams = (weights.tiles + Kernel::kTeams - 1) / Kernel::kTeams;
   const int rounds = (blocks_of_teams + multiprocessors - 1) / multiprocessors;
   const int blocks = (blocks_of_teams + rounds - 1) / rounds;
-  gpu::launch(stream_product<kParts, kTeam, kRowTiles, Rows, Epilogue>,
+  gpu::launch(stream_product<kParts, kTeam, kRowTiles, kRing, Rows, Epilogue>,
               {.grid = {static_cast<unsigned>(blocks)},
                .block = {kThreads},
                .shared_bytes = Kernel::shared_bytes(in, weights.k),
                .overlaps = true},
               stream, weights, in, epilogue);
+}
+
+template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
+void launch_team(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
+  if constexpr (kRowTiles == 1) {
+    using Deep = Product<kParts, kTeam, kRowTiles, kDeepRing, Rows, Epilogue>;
+    if (Deep::shared_bytes(in, weights.k) <= kHalfOfShared)
+      return launch_ring<kParts, kTeam, kRowTiles, kDeepRing>(weights, in, epilogue, stream);
+  }
+  launch_ring<kParts, kTeam, kRowTiles, kShallowRing>(weights, in, epilogue, stream);
 }
 
 // The smallest team that leaves the fewest waves idle at the end.
