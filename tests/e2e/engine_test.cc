@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string nano() {
-  return std::string(MILLRACE_SOURCE_DIR) + "/models/nano";
+  return repository_path("models/nano");
 }
 
 std::unique_ptr<Engine> open_engine(const std::string& model, std::int64_t sequences = 4) {

@@ -34,11 +34,11 @@ bool passes(const Json& sample, std::string text) {
 
 TEST(Nano, AnswersHeldOutPrompts) {
   EngineOptions options;
-  options.model = std::string(MILLRACE_SOURCE_DIR) + "/models/nano";
+  options.model = repository_path("models/nano");
   options.max_sequences = 8;
   options.threads = 2;
   const std::unique_ptr<Engine> engine = value_or_die(Engine::open(options));
-  std::ifstream file(std::string(MILLRACE_SOURCE_DIR) + "/tools/nano/heldout.jsonl");
+  std::ifstream file(repository_path("tools/nano/heldout.jsonl"));
   std::map<std::string, std::pair<int, int>> right_of;  // category: right, all
   std::vector<std::pair<Json, Answer>> answers;
   for (std::string line; std::getline(file, line);) {
