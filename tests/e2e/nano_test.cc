@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
+#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
@@ -36,6 +37,7 @@ TEST(Nano, AnswersHeldOutPrompts) {
   EngineOptions options;
   options.model = repository_path("models/nano");
   options.max_sequences = 8;
+  options.device = test_device_name();
   options.threads = 2;
   const std::unique_ptr<Engine> engine = value_or_die(Engine::open(options));
   std::ifstream file(repository_path("tools/nano/heldout.jsonl"));

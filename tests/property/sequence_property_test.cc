@@ -1,7 +1,8 @@
 // What must hold whatever the prompt, the cut and the company (design.md 6): chunked == whole,
-// batched == alone, resumed at any token == cold, undone == never done. Bit for bit on the CPU and
-// for F32 models on GPUs. A GPU that computes in BF16 rounds small and large steps at other places:
-// there means are bounded, and what stays bit for bit is decoding, alone or together.
+// batched == alone, resumed at any token == cold, undone == never done. Bit for bit on the CPU, for
+// F32 models, and with portable kernels. The fast kernels of a GPU that computes in BF16 round
+// small and large steps at other places: there means are bounded, and what stays bit for bit is
+// decoding, alone or together.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -18,6 +19,7 @@ struct Setting {
   std::string device;
   std::string variant;
   DType kv;
+  bool portable = false;  // kernels only
 };
 
 std::vector<Setting> settings() {
@@ -29,6 +31,9 @@ std::vector<Setting> settings() {
     all.push_back({device, "dense_k4", DType::F32});
     all.push_back({device, "moe_f32", DType::F32});
     all.push_back({device, "moe_bf16", DType::BF16});
+    if (device == "cpu") continue;
+    all.push_back({device, "dense_bf16", DType::BF16, true});
+    all.push_back({device, "moe_bf16", DType::BF16, true});
   }
   return all;
 }
@@ -45,6 +50,7 @@ class SequenceProperty : public ::testing::TestWithParam<Setting> {
     StackOptions o;
     o.device = GetParam().device;
     o.kv_dtype = GetParam().kv;
+    if (GetParam().portable) o.kernels = exact_kernels(o.device);
     return o;
   }
   std::vector<std::int32_t> part(std::int64_t first, std::int64_t last) const {
@@ -277,7 +283,8 @@ TEST_P(SequenceProperty, DecodedTogetherIsDecodedAlone) {
 INSTANTIATE_TEST_SUITE_P(Variants, SequenceProperty, ::testing::ValuesIn(settings()),
                          [](const auto& instance) {
                            return test_name(instance.param.device) + "_" + instance.param.variant +
-                                  "_" + std::string(to_string(instance.param.kv));
+                                  "_" + std::string(to_string(instance.param.kv)) +
+                                  (instance.param.portable ? "_portable" : "");
                          });
 
 }  // namespace

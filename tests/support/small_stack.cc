@@ -19,7 +19,8 @@ SmallStack::SmallStack(const std::string& folder, const StackOptions& options) :
   ModelConfig config = value_or_die(parse_model_config(json, folder + "/config.json"));
   std::shared_ptr<const Checkpoint> checkpoint = value_or_die(open_safetensors_folder(folder));
   ModelWeights weights = value_or_die(bind_weights(config, std::move(checkpoint), *device_));
-  activation_ = activation_dtype(*device_, config);
+  is_narrow_ = activation_dtype(*device_, config) == DType::BF16;
+  is_exact_ = !is_narrow_ || options.kernels == exact_kernels(options.device);
   model_.emplace(value_or_die(Lfm2::make(std::move(config), std::move(weights), *device_,
                                          options.kv_dtype, options.context, options.kernels)));
   const std::int64_t blocks = (options.context + 15) / 16;
@@ -92,6 +93,16 @@ std::vector<std::int32_t> SmallStack::greedy(SequenceMemory& memory, std::vector
     if (i + 1 < count) logits = append(memory, {tokens.back()});
   }
   return tokens;
+}
+
+KernelOverrides exact_kernels(const std::string& device) {
+  if (device == "cpu") return {};
+  // An optional op whose kernel is not found is done without.
+  return {{"linear", "gpu"},
+          {"attention", "gpu"},
+          {"norm_linear", "none"},
+          {"norm_short_conv", "none"},
+          {"norm_swiglu", "none"}};
 }
 
 double narrow_mean_tolerance(const std::vector<float>& want, int roundings) {

@@ -41,10 +41,11 @@ class SmallStack {
   CacheStorage& cache() { return *cache_; }
   const Lfm2& model() const { return *model_; }
 
-  // Kernels compute rows alike whatever shares their step, bit for bit: always but where
-  // activations are BF16. There small steps round at other places than large ones, and libraries
-  // add in an order of their own.
-  bool is_exact() const { return activation_ == DType::F32; }
+  // Rows are computed alike whatever shares their step, bit for bit: always but where activations
+  // are BF16 and kernels are not exact_kernels(). Then small steps round at other places than large
+  // ones, and libraries add in an order of their own.
+  bool is_exact() const { return is_exact_; }
+  bool is_narrow() const { return is_narrow_; }
 
   // What the device's memory holds, and back.
   std::vector<std::byte> download(const void* from, std::int64_t bytes);
@@ -55,13 +56,18 @@ class SmallStack {
  private:
   StackOptions options_;
   std::unique_ptr<Device> device_;
-  DType activation_ = DType::F32;
+  bool is_exact_ = true;
+  bool is_narrow_ = false;  // activations are BF16
   std::optional<Lfm2> model_;
   std::optional<CacheStorage> cache_;
   std::optional<Runner> runner_;
 };
 
 std::int32_t argmax(const std::vector<float>& logits);
+// Overrides after which every device computes rows alike whatever shares their step, bit for bit:
+// the portable kernels of the ops whose faster ones do not promise it, and no fused ops.
+KernelOverrides exact_kernels(const std::string& device);
+
 // How far logits or hidden values may be from exact ones on average where activations are BF16:
 // each of `roundings` on the way adds an error of 2^-8 at most, 2^-8 / sqrt(3) on average of the
 // squares, to values of the size of `want`; they add up like random steps. Three times that.

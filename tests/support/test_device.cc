@@ -14,6 +14,10 @@ std::vector<std::string> test_device_names() {
   return {"cpu", "emulated"};
 }
 
+std::string test_device_name() {
+  return test_device_names().front();
+}
+
 std::string test_name(std::string device) {
   std::replace(device.begin(), device.end(), ':', '_');
   return device;
