@@ -49,6 +49,8 @@ class Runner {
   double time_repeats(int count);
 
   const RunnerLimits& limits() const { return limits_; }
+  // That the steps run on: for observers that copy what they are shown.
+  Stream& stream() { return *stream_; }
 
   // Memory the constructor takes, for `inspect`.
   static std::int64_t bytes_for(const ModelConfig& config, DType activation,

@@ -10,6 +10,8 @@
 #include "checkpoint/safetensors.h"
 #include "engine/parts.h"
 #include "tests/support/golden_data.h"
+#include "tests/support/small_stack.h"
+#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
@@ -17,13 +19,22 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string nano() {
-  return std::string(MILLRACE_SOURCE_DIR) + "/models/nano";
+  return repository_path("models/nano");
+}
+
+// Options for the device under test, with kernels that compute a row alike in every company: what
+// is said twice must be the same.
+EngineOptions options_for(const std::string& model) {
+  EngineOptions options;
+  options.model = model;
+  options.device = test_device_name();
+  options.kernels = exact_kernels(options.device);
+  options.threads = 2;
+  return options;
 }
 
 std::unique_ptr<Engine> open_engine(const std::string& model, std::int64_t sequences = 4) {
-  EngineOptions options;
-  options.model = model;
-  options.threads = 2;
+  EngineOptions options = options_for(model);
   options.max_sequences = sequences;
   options.context = 512;
   return value_or_die(Engine::open(options));
@@ -75,6 +86,23 @@ TEST(Engine, SeededSamplingDoesNotDependOnTheBatch) {
   EXPECT_EQ(answers[3].wait().tokens, alone.tokens);
   EXPECT_NE(answers[0].wait().tokens, alone.tokens);
 }
+
+// The kernels that a device would choose, whatever it is, and the emulated GPU's.
+class EngineOnDevice : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(EngineOnDevice, AnswersWithItsOwnKernels) {
+  EngineOptions options = options_for(nano());
+  options.device = GetParam();
+  options.kernels = {};
+  options.context = 64;
+  const auto engine = value_or_die(Engine::open(options));
+  Request request = question(*engine, "What is 2 plus 3?");
+  request.max_tokens = 12;
+  EXPECT_NE(ask(*engine, std::move(request)).text.find("2+3=5"), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, EngineOnDevice, ::testing::ValuesIn(test_device_names()),
+                         [](const auto& instance) { return test_name(instance.param); });
 
 TEST(Engine, ANextTurnReusesItsMemory) {
   const auto engine = open_engine(nano());
@@ -182,8 +210,7 @@ TEST_P(GgufGolden, TailLogitsAndGreedyTokens) {
   const Json reference = value_or_die(read_json_file(folder + "reference.json"));
   const auto tensors = value_or_die(open_safetensors(folder + "reference.safetensors"));
   const Golden golden = load_golden(variant);
-  EngineOptions options;
-  options.model = folder + variant + "-" + edition + ".gguf";
+  EngineOptions options = options_for(folder + variant + "-" + edition + ".gguf");
   options.kv_dtype = DType::F32;
   options.context = 256;
   options.step_budget = 256;
@@ -258,8 +285,7 @@ TEST(Engine, DummyWeightsOfEveryType) {
   for (const DType dtype :
        {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0,
         DType::Q5_1, DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
-    EngineOptions options;
-    options.model = nano() + "/config.json";
+    EngineOptions options = options_for(nano() + "/config.json");
     options.load.format = LoadFormat::Dummy;
     options.load.dummy_dtype = dtype;
     options.context = 64;

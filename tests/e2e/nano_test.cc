@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
+#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
@@ -34,11 +35,12 @@ bool passes(const Json& sample, std::string text) {
 
 TEST(Nano, AnswersHeldOutPrompts) {
   EngineOptions options;
-  options.model = std::string(MILLRACE_SOURCE_DIR) + "/models/nano";
+  options.model = repository_path("models/nano");
   options.max_sequences = 8;
+  options.device = test_device_name();
   options.threads = 2;
   const std::unique_ptr<Engine> engine = value_or_die(Engine::open(options));
-  std::ifstream file(std::string(MILLRACE_SOURCE_DIR) + "/tools/nano/heldout.jsonl");
+  std::ifstream file(repository_path("tools/nano/heldout.jsonl"));
   std::map<std::string, std::pair<int, int>> right_of;  // category: right, all
   std::vector<std::pair<Json, Answer>> answers;
   for (std::string line; std::getline(file, line);) {

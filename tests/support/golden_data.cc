@@ -1,13 +1,20 @@
 #include "tests/support/golden_data.h"
 
+#include <cstdlib>
+
 #include "base/check.h"
 #include "checkpoint/safetensors.h"
 #include "tensor/decode_row.h"
 
 namespace millrace::testing {
 
+std::string repository_path(const std::string& name) {
+  const char* root = std::getenv("MILLRACE_TEST_ROOT");
+  return std::string(root != nullptr ? root : MILLRACE_SOURCE_DIR) + "/" + name;
+}
+
 std::string data_path(const std::string& name) {
-  return std::string(MILLRACE_SOURCE_DIR) + "/tests/data/" + name;
+  return repository_path("tests/data/" + name);
 }
 
 Golden load_golden(const std::string& variant) {

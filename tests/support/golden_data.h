@@ -21,7 +21,9 @@ T value_or_die(Result<T> result) {
   return std::move(*result);
 }
 
-std::string data_path(const std::string& name);
+// A file of the repository, or of the folder MILLRACE_TEST_ROOT names: a bundle on another machine.
+std::string repository_path(const std::string& name);
+std::string data_path(const std::string& name);  // in tests/data
 
 struct GoldenPrompt {
   std::string name;

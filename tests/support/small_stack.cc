@@ -1,19 +1,26 @@
 #include "tests/support/small_stack.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 #include "checkpoint/safetensors.h"
+#include "model/workspace.h"
+#include "tensor/decode_row.h"
 #include "tests/support/golden_data.h"
+#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 
 SmallStack::SmallStack(const std::string& folder, const StackOptions& options) : options_(options) {
-  device_ = make_cpu_device(options.threads);
+  device_ =
+      options.device == "cpu" ? make_cpu_device(options.threads) : open_test_device(options.device);
   const Json json = value_or_die(read_json_file(folder + "/config.json"));
   ModelConfig config = value_or_die(parse_model_config(json, folder + "/config.json"));
   std::shared_ptr<const Checkpoint> checkpoint = value_or_die(open_safetensors_folder(folder));
   ModelWeights weights = value_or_die(bind_weights(config, std::move(checkpoint), *device_));
+  is_narrow_ = activation_dtype(*device_, config) == DType::BF16;
+  is_exact_ = !is_narrow_ || options.kernels == exact_kernels(options.device);
   model_.emplace(value_or_die(Lfm2::make(std::move(config), std::move(weights), *device_,
                                          options.kv_dtype, options.context, options.kernels)));
   const std::int64_t blocks = (options.context + 15) / 16;
@@ -24,6 +31,28 @@ SmallStack::SmallStack(const std::string& folder, const StackOptions& options) :
                                .max_logit_rows = options.max_rows,
                                .max_spans = options.sequences,
                                .max_blocks = blocks});
+}
+
+std::vector<std::byte> SmallStack::download(const void* from, std::int64_t bytes) {
+  std::vector<std::byte> host(static_cast<std::size_t>(bytes));
+  device_->copy_out(host.data(), from, host.size(), runner_->stream());
+  device_->synchronize(runner_->stream());
+  return host;
+}
+
+void SmallStack::upload(void* to, const std::vector<std::byte>& bytes) {
+  device_->copy_in(to, bytes.data(), bytes.size(), runner_->stream());
+  device_->synchronize(runner_->stream());
+}
+
+std::vector<float> SmallStack::download_rows(const MatrixView& view, std::int64_t rows) {
+  const std::int64_t row_bytes = bytes_of(view.dtype, view.stride);
+  const std::vector<std::byte> bytes = download(view.data, rows * row_bytes);
+  std::vector<float> values(static_cast<std::size_t>(rows * view.columns));
+  for (std::int64_t t = 0; t < rows; ++t)
+    decode_row(view.dtype, bytes.data() + t * row_bytes, view.columns,
+               values.data() + t * view.columns);
+  return values;
 }
 
 SequenceMemory SmallStack::open() {
@@ -64,6 +93,36 @@ std::vector<std::int32_t> SmallStack::greedy(SequenceMemory& memory, std::vector
     if (i + 1 < count) logits = append(memory, {tokens.back()});
   }
   return tokens;
+}
+
+KernelOverrides exact_kernels(const std::string& device) {
+  if (device == "cpu") return {};
+  // An optional op whose kernel is not found is done without.
+  return {{"linear", "gpu"},
+          {"attention", "gpu"},
+          {"norm_linear", "none"},
+          {"norm_short_conv", "none"},
+          {"norm_swiglu", "none"}};
+}
+
+double narrow_mean_tolerance(const std::vector<float>& want, int roundings) {
+  double squares = 0;
+  for (const float value : want) squares += double{value} * value;
+  const double size = std::sqrt(squares / static_cast<double>(want.size()));
+  return 3 * size * 0x1p-8 / std::sqrt(3.0) * std::sqrt(roundings);
+}
+
+int roundings_of(const ModelConfig& config) {
+  // A mixer rounds its norm, its gates or q, k and v, and what it hands to the last product; a feed
+  // forward likewise. The last norm is one more.
+  return 6 * static_cast<int>(config.layers.size()) + 1;
+}
+
+double mean_difference(std::span<const float> got, std::span<const float> want) {
+  check(got.size() == want.size() && !got.empty(), "values to compare");
+  double sum = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) sum += std::abs(double{got[i]} - want[i]);
+  return sum / static_cast<double>(got.size());
 }
 
 std::int32_t argmax(const std::vector<float>& logits) {

@@ -1,5 +1,6 @@
 #include "tests/support/test_device.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -11,6 +12,15 @@ std::vector<std::string> test_device_names() {
   const char* asked = std::getenv("MILLRACE_TEST_DEVICE");
   if (asked != nullptr && *asked != '\0') return {asked};
   return {"cpu", "emulated"};
+}
+
+std::string test_device_name() {
+  return test_device_names().front();
+}
+
+std::string test_name(std::string device) {
+  std::replace(device.begin(), device.end(), ':', '_');
+  return device;
 }
 
 std::unique_ptr<Device> open_test_device(const std::string& name) {

@@ -23,16 +23,30 @@ inline void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4], const std::u
   for (int i = 0; i < 4; ++i) wave[lane].a[i] = a[i];
   for (int i = 0; i < 2; ++i) wave[lane].b[i] = b[i];
   emulated::sync_wave();
-  const auto element = [](std::uint32_t pair, unsigned i) {
-    return float_of_bits(i % 2 == 0 ? pair << 16 : pair & 0xffff0000u);
+  const auto widen_into = [](float* to, std::uint32_t pair) {
+    to[0] = float_of_bits(pair << 16);
+    to[1] = float_of_bits(pair & 0xffff0000u);
   };
-  for (unsigned i = 0; i < 4; ++i) {
-    const unsigned row = lane / 4 + (i / 2) * 8;
-    const unsigned column = lane % 4 * 2 + i % 2;
-    for (unsigned k = 0; k < 16; ++k) {
-      const std::uint32_t left = wave[row % 8 * 4 + k % 8 / 2].a[row / 8 + k / 8 * 2];
-      const std::uint32_t right = wave[column * 4 + k % 8 / 2].b[k / 8];
-      c[i] = fmaf(element(left, k), element(right, k), c[i]);
+  for (unsigned half = 0; half < 2; ++half) {
+    float row[16];  // of a
+    std::uint32_t any = 0;
+    for (unsigned pair = 0; pair < 8; ++pair) {
+      const std::uint32_t bits = wave[lane / 4 * 4 + pair % 4].a[half + pair / 4 * 2];
+      any |= bits;
+      widen_into(row + 2 * pair, bits);
+    }
+    if (any == 0) continue;  // rows that are not there
+    for (unsigned i = 0; i < 2; ++i) {
+      const unsigned column = lane % 4 * 2 + i;
+      float sum = c[2 * half + i];
+      for (unsigned pair = 0; pair < 8; ++pair) {
+        float right[2];
+        widen_into(right, wave[column * 4 + pair % 4].b[pair / 4]);
+        // The product of two BF16 is exact: no fmaf() needed.
+        sum += row[2 * pair] * right[0];
+        sum += row[2 * pair + 1] * right[1];
+      }
+      c[2 * half + i] = sum;
     }
   }
   emulated::sync_wave();

@@ -15,10 +15,8 @@ struct Setting {
 };
 
 std::string name_of(const Setting& setting) {
-  std::string name = fmt::format("{}_{}_{}", setting.device, all_op_tables()[setting.table].op,
-                                 to_string(setting.activation));
-  std::replace(name.begin(), name.end(), ':', '_');  // of "cuda:1"
-  return name;
+  return fmt::format("{}_{}_{}", testing::test_name(setting.device),
+                     all_op_tables()[setting.table].op, to_string(setting.activation));
 }
 
 void PrintTo(const Setting& setting, std::ostream* out) {
