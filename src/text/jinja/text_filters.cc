@@ -213,7 +213,7 @@ Value wordcount(Heap& heap, const Value& input, const Arguments& arguments) {
 
 Value center(Heap& heap, const Value& input, const Arguments& arguments) {
   const Bound bound("center", arguments, {"width"});
-  const Value text = to_str(heap, input);
+  Value text = to_str(heap, input);
   Arguments width;
   width.positional.push_back(bound.get(0, Value::integer(80)));
   for (const NamedFunction& method : text_methods())
