@@ -181,7 +181,7 @@ Value format(Heap& heap, const Value& input, const Arguments& arguments) {
 
 Value truncate(Heap& heap, const Value& input, const Arguments& arguments) {
   const Bound bound("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const Value source = to_str(heap, input);
+  Value source = to_str(heap, input);
   const std::string_view end = bound.text(2, "...");
   const Integer end_length = static_cast<Integer>(utf8_length(end));
   const Integer length = bound.integer(0, 255);

@@ -76,10 +76,11 @@ class Value {
     return *this;
   }
   // clang-tidy's analyzer does not follow the count, and sees deleted objects used.
+  // NOLINTBEGIN(clang-analyzer-cplusplus.NewDelete)
   ~Value() {
-    if (object_ && object_->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      delete object_;  // NOLINT(clang-analyzer-cplusplus.NewDelete)
+    if (object_ && object_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete object_;
   }
+  // NOLINTEND(clang-analyzer-cplusplus.NewDelete)
 
   static Value none() { return Value(Kind::None, nullptr); }
   static Value boolean(bool value) { return Value(Kind::Bool, Number{.integer = value ? 1 : 0}); }
