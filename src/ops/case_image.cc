@@ -26,7 +26,7 @@ float widened(BF16 value) {
 
 }  // namespace
 
-CaseImage::CaseImage(Device& device, DType activation, std::vector<CaseMemory> memory,
+CaseImage::CaseImage(Device& device, DType activation, const std::vector<CaseMemory>& memory,
                      std::int64_t copies)
     : device_(device), copies_(copies) {
   for (const CaseMemory& host : memory) {

@@ -43,7 +43,7 @@ inline CaseMemory as_activation(CaseMemory memory) {
 class CaseImage {
  public:
   // `copies` of everything, for runs that shall not find their data in a cache.
-  CaseImage(Device& device, DType activation, std::vector<CaseMemory> memory,
+  CaseImage(Device& device, DType activation, const std::vector<CaseMemory>& memory,
             std::int64_t copies = 1);
 
   static std::int64_t bytes_for(const std::vector<CaseMemory>& memory);

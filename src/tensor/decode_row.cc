@@ -98,7 +98,8 @@ void decode(const BlockQ6_K& block, float* out) {
     const int lane = i % 32;
     const int low = (block.low[half * 64 + quarter % 2 * 32 + lane] >> (quarter / 2 * 4)) & 15;
     const int high = (block.high[half * 32 + lane] >> (quarter * 2)) & 3;
-    const float scale = d * static_cast<float>(block.scales[i / 16]);
+    const int group = i / 16;
+    const float scale = d * static_cast<float>(block.scales[group]);
     out[i] = scale * static_cast<float>((low | (high << 4)) - 32);
   }
 }

@@ -139,7 +139,8 @@ Fiber::~Fiber() {
 
 // makecontext() hands on integers alone.
 void Fiber::enter(unsigned low, unsigned high) {
-  Parts& p = *reinterpret_cast<Parts*>((std::uintptr_t{high} << 32) | low);
+  const std::uintptr_t parts = (std::uintptr_t{high} << 32) | low;
+  Parts& p = *reinterpret_cast<Parts*>(parts);  // NOLINT(performance-no-int-to-ptr)
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, &p.outside_stack, &p.outside_bytes);
 #endif

@@ -82,11 +82,11 @@ class BlockRunner {
   }
 
   void sync_block() { sync(block_); }
-  void sync_wave() { sync(*running_->wave); }
+  void sync_wave() { sync(*running().wave); }
 
   std::uint64_t exchange(std::uint64_t bits, int lane) {
     check(lane >= 0 && lane < kWave, "a shuffle names a lane outside its wave");
-    Group& wave = *running_->wave;
+    Group& wave = *running().wave;
     auto& brought = wave.exchange[wave.generation % 2];
     brought[static_cast<std::size_t>(running_ - threads_.data()) % kWave] = bits;
     sync(wave);
@@ -94,6 +94,11 @@ class BlockRunner {
   }
 
  private:
+  Thread& running() const {
+    check(running_ != nullptr, "this is for the threads of an emulated kernel");
+    return *running_;
+  }
+
   // A fiber that waits for work, given threads that have not begun; returns when one waits or all
   // have begun.
   void begin_threads() {
@@ -125,7 +130,7 @@ class BlockRunner {
   }
 
   void sync(Group& group) {
-    Thread& thread = *running_;
+    Thread& thread = running();
     thread.waits_for = &group;
     thread.generation = group.generation;
     ++group.arrived;
@@ -135,7 +140,7 @@ class BlockRunner {
 
   // A thread that has ended is not waited for at barriers.
   void leave() {
-    Thread& thread = *running_;
+    Thread& thread = running();
     thread.ended = true;
     --left_;
     --block_.alive;

@@ -26,8 +26,8 @@ class Bound {
   bool has(std::size_t index) const { return values_[index] != nullptr; }
   const Value& operator[](std::size_t index) const { return *values_[index]; }
   // The argument, or what the function takes where it is absent.
-  Value get(std::size_t index, Value otherwise) const {
-    return has(index) ? *values_[index] : std::move(otherwise);
+  Value get(std::size_t index, const Value& otherwise) const {
+    return has(index) ? *values_[index] : otherwise;
   }
   bool flag(std::size_t index, bool otherwise = false) const;
   // Raises unless the argument is an integer (a text).

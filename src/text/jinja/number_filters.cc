@@ -15,7 +15,7 @@ namespace {
 
 Value to_int(Heap& heap, const Value& input, const Arguments& arguments) {
   const Bound bound("int", arguments, {"default", "base"});
-  const Value otherwise = bound.get(0, Value::integer(0));
+  Value otherwise = bound.get(0, Value::integer(0));
   if (input.is_undefined()) raise("int: {}", input.undefined_reason());
   if (input.is_integral()) return Value::integer(input.integer());
   std::optional<double> number;

@@ -230,7 +230,7 @@ class Parser {
   }
 
   std::string assignable_name() {
-    const std::string name = tokens_.expect_name();
+    std::string name = tokens_.expect_name();
     for (const std::string_view constant : {"true", "false", "none", "True", "False", "None"})
       if (name == constant) tokens_.fail("cannot assign to '{}'", name);
     return name;

@@ -23,7 +23,7 @@ Value attribute(Heap& heap, const Value& input, const Arguments& arguments) {
   const std::string_view name = bound.text(0, "");
   // An item of a dict is no attribute here, unlike in x.name.
   if (input.is_dict() && input.dict().find(name)) {
-    const Value own = attribute_of(heap, heap.dict(heap.new_dict()), name);
+    Value own = attribute_of(heap, heap.dict(heap.new_dict()), name);
     if (own.is_undefined()) return own;
   }
   return attribute_of(heap, input, name);
@@ -50,7 +50,8 @@ Value map(Heap& heap, const Value& input, const Arguments& arguments) {
     const Bound bound("map", arguments, {"attribute", "default"});
     while (cursor.next(item)) {
       Value value = path_of(heap, item, bound[0]);
-      out.push_back(value.is_undefined() && !bound.is_none(1) ? bound[1] : std::move(value));
+      if (value.is_undefined() && !bound.is_none(1)) value = bound[1];
+      out.push_back(std::move(value));
     }
     return heap.iterator(std::move(out));
   }

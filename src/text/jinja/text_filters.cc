@@ -181,7 +181,7 @@ Value format(Heap& heap, const Value& input, const Arguments& arguments) {
 
 Value truncate(Heap& heap, const Value& input, const Arguments& arguments) {
   const Bound bound("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const Value source = to_str(heap, input);
+  Value source = to_str(heap, input);
   const std::string_view end = bound.text(2, "...");
   const Integer end_length = static_cast<Integer>(utf8_length(end));
   const Integer length = bound.integer(0, 255);
@@ -213,7 +213,7 @@ Value wordcount(Heap& heap, const Value& input, const Arguments& arguments) {
 
 Value center(Heap& heap, const Value& input, const Arguments& arguments) {
   const Bound bound("center", arguments, {"width"});
-  const Value text = to_str(heap, input);
+  Value text = to_str(heap, input);
   Arguments width;
   width.positional.push_back(bound.get(0, Value::integer(80)));
   for (const NamedFunction& method : text_methods())
