@@ -120,6 +120,9 @@ class Device {
   // mapped, without a copy.
   virtual bool uses_host_memory() const = 0;
 
+  // To be called once by every thread that queues work on the device's streams.
+  virtual void use_on_this_thread() {}
+
   virtual std::unique_ptr<Stream> make_stream() = 0;
 
   // Ordered on the stream. Host memory must stay as it is until the stream has passed the copy.

@@ -121,6 +121,7 @@ class EngineImpl final : public Engine {
   void admit_waiting();
   bool admit(const std::shared_ptr<Answer::State>& state);
   void step();
+  void break_down(const std::string& what);
   void accept_token(Running& running, std::span<float> logits);
   // Ends an answer that has no memory, or gives its memory to the prefix store.
   void end(Answer::State& state, FinishReason reason, std::string text, std::string error = {});
@@ -141,10 +142,13 @@ class EngineImpl final : public Engine {
       nullptr;  // newest first; submitters push, the loop takes all
   std::atomic<std::uint32_t> signal_ = 0;
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> broken_ = false;
+  std::string failure_;  // written before broken_ is set, never after
   std::thread thread_;
 };
 
 Result<Answer> EngineImpl::submit(Request request, TokenCallback callback) {
+  if (broken_.load(std::memory_order_acquire)) return fail(ErrorCode::Unavailable, "{}", failure_);
   const std::int64_t vocab = parts_->files.config.vocab;
   if (request.prompt.empty())
     return fail(ErrorCode::InvalidArgument, "the prompt is empty: at least one token is needed");
@@ -175,6 +179,7 @@ Result<Answer> EngineImpl::submit(Request request, TokenCallback callback) {
 }
 
 void EngineImpl::loop() {
+  parts_->device->use_on_this_thread();
   while (!stopping_) {
     const std::uint32_t seen = signal_.load(std::memory_order_acquire);
     take_inbox();
@@ -183,11 +188,27 @@ void EngineImpl::loop() {
     if (running_.empty())
       signal_.wait(seen, std::memory_order_acquire);
     else
-      step();
+      try {
+        step();
+      } catch (const DeviceError& error) {
+        break_down(error.what());
+      }
   }
   take_inbox();
   for (const auto& state : waiting_) end(*state, FinishReason::Cancelled, "");
   while (!running_.empty()) finish(running_.back()->id, FinishReason::Cancelled, "");
+}
+
+// After the device has failed nothing can be computed any more: whoever runs or waits is told, and
+// so is everybody who comes later.
+void EngineImpl::break_down(const std::string& what) {
+  failure_ = "the device failed: " + what;
+  broken_.store(true, std::memory_order_release);
+  scheduler_.advance();
+  while (!running_.empty()) finish(running_.back()->id, FinishReason::Failed, "", failure_);
+  take_inbox();
+  for (const auto& state : waiting_) end(*state, FinishReason::Failed, "", failure_);
+  waiting_.clear();
 }
 
 void EngineImpl::take_inbox() {

@@ -116,7 +116,7 @@ class MemoryPool {
 class CudaDevice final : public Device {
  public:
   explicit CudaDevice(int index) : index_(index) {
-    activate();
+    use_on_this_thread();
     cudaDeviceProp properties = {};
     require(cudaGetDeviceProperties(&properties, index), "properties of the GPU");
     traits_.backend = Backend::Cuda;
@@ -131,9 +131,12 @@ class CudaDevice final : public Device {
   const DeviceTraits& traits() const override { return traits_; }
   bool uses_host_memory() const override { return false; }
 
+  // The current GPU is a property of the calling thread.
+  void use_on_this_thread() override { require(cudaSetDevice(index_), "choosing the GPU"); }
+
   DeviceBuffer allocate(std::size_t bytes) override {
     if (bytes == 0) return {};
-    activate();
+    use_on_this_thread();
     void* data = pool_.take(bytes);
     require(cudaMemsetAsync(data, 0, bytes, zeroing_->handle()), "clearing GPU memory");
     require(cudaStreamSynchronize(zeroing_->handle()), "clearing GPU memory");
@@ -142,7 +145,7 @@ class CudaDevice final : public Device {
 
   DeviceBuffer allocate_pinned(std::size_t bytes) override {
     if (bytes == 0) return {};
-    activate();
+    use_on_this_thread();
     void* data = nullptr;
     require(cudaHostAlloc(&data, bytes, cudaHostAllocPortable), "page-locked host memory");
     std::fill_n(static_cast<char*>(data), bytes, 0);
@@ -150,7 +153,7 @@ class CudaDevice final : public Device {
   }
 
   std::unique_ptr<Stream> make_stream() override {
-    activate();
+    use_on_this_thread();
     return std::make_unique<CudaStream>(traits_.parallelism);
   }
 
@@ -167,7 +170,7 @@ class CudaDevice final : public Device {
   }
 
   std::unique_ptr<Event> make_event() override {
-    activate();
+    use_on_this_thread();
     return std::make_unique<CudaEvent>();
   }
 
@@ -188,9 +191,6 @@ class CudaDevice final : public Device {
   }
 
  private:
-  // The current GPU is a property of the calling thread.
-  void activate() { require(cudaSetDevice(index_), "choosing the GPU"); }
-
   void release(void* data, std::size_t, MemoryKind kind) noexcept override {
     if (kind == MemoryKind::Pinned)
       cudaFreeHost(data);

@@ -25,7 +25,7 @@ void run_fast(const LinearParams& p, Stream& stream) {
 
 std::string fast_rejects(const Linear::Key& key, const DeviceTraits& traits) {
   if (key.activation != DType::BF16) return "reads BF16 rows";
-  return stream_problem(key.weight, key.activation, key.n, key.k, traits);
+  return stream_problem(key.weight, key.activation, key.n, key.k, kAnyK, traits);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace millrace::MILLRACE_GPU {
 namespace {
 
 std::string rejects(const NormLinear::Key& key, const DeviceTraits& traits) {
-  return stream_problem(key.weight, key.out, key.n, key.k, traits);
+  return stream_problem(key.weight, key.out, key.n, key.k, kStagedMostK, traits);
 }
 
 }  // namespace

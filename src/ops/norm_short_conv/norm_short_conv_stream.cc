@@ -8,7 +8,7 @@ namespace {
 
 std::string rejects(const NormShortConv::Key& key, const DeviceTraits& traits) {
   if (key.out != DType::BF16) return "writes BF16";
-  return stream_problem(key.weight, key.out, key.n, key.k, traits);
+  return stream_problem(key.weight, key.out, key.n, key.k, kStagedMostK, traits);
 }
 
 }  // namespace

@@ -212,7 +212,7 @@ class Product {
   // Eight neighbouring values of row g_ + 8 * half, zeros beyond the last row.
   __device__ gpu::Bits16 load_row(int half, int chunk) const {
     const int row = g_ + 8 * half;
-    if (row >= in_.rows) return {};
+    if (row >= in_.rows || chunk >= chunks_) return {};
     const std::int64_t at = std::int64_t{chunk} * kChunk + 8 * t_;
     if constexpr (Rows::kStaged)
       return *reinterpret_cast<const gpu::Bits16*>(staged_ + row * staged_pitch(weights_.k) +
@@ -223,12 +223,20 @@ class Product {
 
   __device__ void multiply(float (&sums)[kParts][4], const Cursor& at) const {
     if (at.tile >= weights_.tiles) return;
+    // All rows first: where they come from global memory, their ways there overlap.
+    gpu::Bits16 rows[kUnroll][kRowTiles];
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u)
+#pragma unroll
+      for (int half = 0; half < kRowTiles; ++half)
+        rows[u][half] = load_row(half, chunk_of(at.stage, u));
+#pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
-      const int chunk = chunk_of(at.stage, u);
-      if (chunk >= chunks_) break;
-      const gpu::Bits16 low = load_row(0, chunk);
+      if (chunk_of(at.stage, u) >= chunks_) continue;  // nothing was asked for
+      const gpu::Bits16 low = rows[u][0];
       gpu::Bits16 high = {};
-      if constexpr (kRowTiles == 2) high = load_row(1, chunk);
+      if constexpr (kRowTiles == 2) high = rows[u][1];
+#pragma unroll
       for (int part = 0; part < kParts; ++part) {
         const auto w = *reinterpret_cast<const gpu::Bits16*>(place(at.slot, u, part));
         gpu::mma_16x8x16(sums[part], {low.x, high.x, low.y, high.y}, {w.x, w.y});
