@@ -21,6 +21,7 @@ Command add_tokenize(CLI::App& app);
 Command add_template(CLI::App& app);
 Command add_logits(CLI::App& app);
 Command add_doctor(CLI::App& app);
+Command add_parse(CLI::App& app);
 Command add_pull(CLI::App& app);
 
 }  // namespace millrace::cli
