@@ -23,5 +23,6 @@ Command add_logits(CLI::App& app);
 Command add_doctor(CLI::App& app);
 Command add_parse(CLI::App& app);
 Command add_pull(CLI::App& app);
+Command add_serve(CLI::App& app);
 
 }  // namespace millrace::cli

@@ -14,6 +14,7 @@ constexpr const char* kFooter = R"(
 Try:
   millrace run models/nano "What is 17 plus 25?"     one answer
   millrace run models/nano                           a chat that keeps its memory
+  millrace serve models/nano                         an OpenAI-compatible server
   millrace pull LiquidAI/LFM2-350M                   download a model, then run it by that name
   millrace bench LFM2-1.2B/config.json --load-format dummy   full-size speed without weights
   millrace doctor                                    what this machine offers
@@ -32,9 +33,10 @@ int run_main(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "No progress bars");
   app.fallthrough();
 
-  const Command commands[] = {
-      add_run(app),      add_inspect(app), add_kernels(app), add_bench(app), add_tokenize(app),
-      add_template(app), add_logits(app),  add_doctor(app),  add_pull(app),  add_parse(app)};
+  const Command commands[] = {add_run(app),    add_inspect(app),  add_kernels(app),
+                              add_bench(app),  add_tokenize(app), add_template(app),
+                              add_logits(app), add_doctor(app),   add_pull(app),
+                              add_parse(app),  add_serve(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -33,17 +33,14 @@ struct RunOptions {
   bool ignore_eos = false;
 };
 
-// The flags, then what the model's generation_config.json says, then what its makers publish for
-// the family.
+// The flags, then what the model recommends.
 Result<SamplingParams> sampling_of(const RunOptions& options, const GenerationDefaults& model) {
-  const bool silent_model = !model.temperature && !model.min_p && !model.top_p && !model.top_k;
-  SamplingParams params;
-  params.temperature = options.temperature.value_or(model.temperature.value_or(0.3));
-  params.min_p = options.min_p.value_or(model.min_p.value_or(silent_model ? 0.15 : 0));
-  params.top_p = options.top_p.value_or(model.top_p.value_or(1));
-  params.top_k = options.top_k.value_or(model.top_k.value_or(0));
-  params.repetition_penalty = options.repetition_penalty.value_or(
-      model.repetition_penalty.value_or(silent_model ? 1.05 : 1));
+  SamplingParams params = recommended_sampling(model);
+  params.temperature = options.temperature.value_or(params.temperature);
+  params.min_p = options.min_p.value_or(params.min_p);
+  params.top_p = options.top_p.value_or(params.top_p);
+  params.top_k = options.top_k.value_or(params.top_k);
+  params.repetition_penalty = options.repetition_penalty.value_or(params.repetition_penalty);
   params.presence_penalty = options.presence_penalty;
   params.frequency_penalty = options.frequency_penalty;
   params.seed = options.seed;

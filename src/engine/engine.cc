@@ -108,6 +108,7 @@ class EngineImpl final : public Engine {
   const LoadedModel& files() const override { return parts_->files; }
   const Lfm2& model() const override { return *parts_->model; }
   std::int64_t context() const override { return parts_->sizes.context; }
+  EngineStats stats() const override;
   const DeviceTraits& device() const override { return parts_->device->traits(); }
 
  private:
@@ -122,6 +123,7 @@ class EngineImpl final : public Engine {
   bool admit(const std::shared_ptr<Answer::State>& state);
   void step();
   void break_down(const std::string& what);
+  void publish_stats();
   void accept_token(Running& running, std::span<float> logits);
   // Ends an answer that has no memory, or gives its memory to the prefix store.
   void end(Answer::State& state, FinishReason reason, std::string text, std::string error = {});
@@ -141,6 +143,13 @@ class EngineImpl final : public Engine {
   std::atomic<Answer::State*> inbox_ =
       nullptr;  // newest first; submitters push, the loop takes all
   std::atomic<std::uint32_t> signal_ = 0;
+
+  EngineStats counted_;  // the loop's own
+  struct {
+    std::atomic<std::int64_t> running = 0, waiting = 0, kv_tokens = 0;
+    std::atomic<std::uint64_t> steps = 0, prompt_tokens = 0, cached_tokens = 0, replayed_tokens = 0,
+                               completion_tokens = 0;
+  } published_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> broken_ = false;
   std::string failure_;  // written before broken_ is set, never after
@@ -185,6 +194,7 @@ void EngineImpl::loop() {
     take_inbox();
     drop_cancelled();
     admit_waiting();
+    publish_stats();
     if (running_.empty())
       signal_.wait(seen, std::memory_order_acquire);
     else
@@ -279,12 +289,15 @@ bool EngineImpl::admit(const std::shared_ptr<Answer::State>& state) {
   running->tokens.reserve(static_cast<std::size_t>(max_length));
   running->sampler.observe_prompt(request.prompt);
   if (files.tokenizer)
-    running->detokenizer.emplace(*files.tokenizer,
-                                 DecodeOptions{.skip_special_tokens = request.skip_special_tokens});
+    // Which special tokens are left out is decided token by token.
+    running->detokenizer.emplace(*files.tokenizer, DecodeOptions{.skip_special_tokens = false});
   Usage& usage = state->completion.usage;
   usage.prompt_tokens = prompt_length;
   usage.cached_tokens = cached;
   usage.replayed_tokens = replay;
+  counted_.prompt_tokens += static_cast<std::uint64_t>(prompt_length);
+  counted_.cached_tokens += static_cast<std::uint64_t>(cached);
+  counted_.replayed_tokens += static_cast<std::uint64_t>(replay);
   state->completion.tokens.reserve(static_cast<std::size_t>(max_length - prompt_length));
   scheduler_.add(running->id, prompt_length, cached, replay);
   running_.push_back(std::move(running));
@@ -309,6 +322,7 @@ void EngineImpl::step() {
                       .logits = span.wants_logits ? Logits::Last : Logits::None});
   }
   parts_->runner->run(spans_);
+  ++counted_.steps;
 
   // Ends come after advance(), so remember who gets logits while the plan is valid.
   std::array<RequestId, 64> few;
@@ -328,6 +342,35 @@ void EngineImpl::step() {
                  parts_->runner->logits(static_cast<std::int64_t>(i)));
 }
 
+void EngineImpl::publish_stats() {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  std::int64_t kv_tokens = 0;
+  for (const auto& running : running_) kv_tokens += running->memory.length();
+  published_.running.store(std::ssize(running_), kRelaxed);
+  published_.waiting.store(std::ssize(waiting_), kRelaxed);
+  published_.kv_tokens.store(kv_tokens, kRelaxed);
+  published_.steps.store(counted_.steps, kRelaxed);
+  published_.prompt_tokens.store(counted_.prompt_tokens, kRelaxed);
+  published_.cached_tokens.store(counted_.cached_tokens, kRelaxed);
+  published_.replayed_tokens.store(counted_.replayed_tokens, kRelaxed);
+  published_.completion_tokens.store(counted_.completion_tokens, kRelaxed);
+}
+
+EngineStats EngineImpl::stats() const {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  const CacheGeometry& geometry = parts_->cache->geometry();
+  return {.running = published_.running.load(kRelaxed),
+          .waiting = published_.waiting.load(kRelaxed),
+          .kv_tokens = published_.kv_tokens.load(kRelaxed),
+          .kv_capacity_tokens = std::int64_t{parts_->sizes.blocks} * geometry.block_tokens,
+          .max_running = parts_->sizes.limits.max_spans,
+          .steps = published_.steps.load(kRelaxed),
+          .prompt_tokens = published_.prompt_tokens.load(kRelaxed),
+          .cached_tokens = published_.cached_tokens.load(kRelaxed),
+          .replayed_tokens = published_.replayed_tokens.load(kRelaxed),
+          .completion_tokens = published_.completion_tokens.load(kRelaxed)};
+}
+
 void EngineImpl::accept_token(Running& running, std::span<float> logits) {
   Answer::State& state = *running.state;
   Completion& completion = state.completion;
@@ -338,6 +381,7 @@ void EngineImpl::accept_token(Running& running, std::span<float> logits) {
     return;
   }
   const TokenId token = sampled->token;
+  ++counted_.completion_tokens;
   if (completion.usage.completion_tokens++ == 0)
     completion.usage.first_token_seconds = seconds_since(state.submitted);
   running.tokens.push_back(token);
@@ -349,7 +393,10 @@ void EngineImpl::accept_token(Running& running, std::span<float> logits) {
   const bool ends_turn =
       (!state.request.ignore_eos && contains(eos_)) || contains(state.request.stop_tokens);
   std::string text;
-  if (running.detokenizer && !ends_turn)
+  const bool hidden = state.request.skip_special_tokens && parts_->files.tokenizer &&
+                      parts_->files.tokenizer->is_special(token) &&
+                      !contains(state.request.shown_special_tokens);
+  if (running.detokenizer && !ends_turn && !hidden)
     text = running.stops.push(running.detokenizer->push(token));
   std::optional<FinishReason> reason;
   if (ends_turn || running.stops.matched())
@@ -362,10 +409,13 @@ void EngineImpl::accept_token(Running& running, std::span<float> logits) {
   }
   completion.text += text;
   if (!reason) {
-    if (state.callback) state.callback({std::move(*sampled), std::move(text), std::nullopt});
+    if (state.callback) state.callback({std::move(*sampled), std::move(text), {}, nullptr});
     return;
   }
-  if (state.callback) state.callback({std::move(*sampled), std::move(text), reason});
+  completion.finish = *reason;
+  completion.stop_string = running.stops.match();
+  completion.usage.total_seconds = seconds_since(state.submitted);
+  if (state.callback) state.callback({std::move(*sampled), std::move(text), reason, &completion});
   state.callback = nullptr;
   finish(running.id, *reason, "");
 }
@@ -375,7 +425,7 @@ void EngineImpl::end(Answer::State& state, FinishReason reason, std::string text
   state.completion.finish = reason;
   state.completion.error = std::move(error);
   state.completion.usage.total_seconds = seconds_since(state.submitted);
-  if (state.callback) state.callback({std::nullopt, std::move(text), reason});
+  if (state.callback) state.callback({std::nullopt, std::move(text), reason, &state.completion});
   state.callback = nullptr;
   state.ended.store(true, std::memory_order_release);
   state.ended.notify_all();

@@ -50,14 +50,19 @@ struct Request {
   std::vector<TokenId> stop_tokens;  // besides the model's own ends of turn
   bool ignore_eos = false;
   bool skip_special_tokens = true;  // leave them out of `text`
+  // Special tokens that stay in `text` all the same: the marks of tool calls.
+  std::vector<TokenId> shown_special_tokens;
 };
+
+struct Completion;
 
 // One step of an answer. `text` is what has become certain: it can be empty, it never holds half
 // a character, and the texts of all events are the answer.
 struct TokenEvent {
   std::optional<SampledToken> token;  // nothing in a last event that only ends the answer
   std::string text;
-  std::optional<FinishReason> finish;  // in the last event
+  std::optional<FinishReason> finish;      // in the last event
+  const Completion* completion = nullptr;  // there too: the whole answer, valid during the call
 };
 
 struct Usage {
@@ -73,7 +78,8 @@ struct Completion {
   std::string text;
   std::vector<TokenId> tokens;
   FinishReason finish = FinishReason::Stop;
-  std::string error;  // with FinishReason::Failed
+  std::string error;        // with FinishReason::Failed
+  std::string stop_string;  // of Request::stop, when one of them ended it
   Usage usage;
 };
 
@@ -97,6 +103,20 @@ class Answer {
   std::shared_ptr<State> state_;
 };
 
+// What the engine is doing, as of its last step.
+struct EngineStats {
+  std::int64_t running = 0;             // requests that have memory
+  std::int64_t waiting = 0;             // submitted, without memory yet
+  std::int64_t kv_tokens = 0;           // positions that running requests hold
+  std::int64_t kv_capacity_tokens = 0;  // room for them, and for kept prefixes
+  std::int64_t max_running = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t prompt_tokens = 0;  // of admitted requests, since the start
+  std::uint64_t cached_tokens = 0;
+  std::uint64_t replayed_tokens = 0;
+  std::uint64_t completion_tokens = 0;
+};
+
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
@@ -108,6 +128,8 @@ class Engine {
   virtual const LoadedModel& files() const = 0;
   virtual const Lfm2& model() const = 0;
   virtual std::int64_t context() const = 0;
+  // Thread-safe; waits for nothing.
+  virtual EngineStats stats() const = 0;
   virtual const DeviceTraits& device() const = 0;
 
   // One user message through the chat template, ready for Request::prompt.

@@ -202,6 +202,17 @@ Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOpti
 
 }  // namespace
 
+SamplingParams recommended_sampling(const GenerationDefaults& model) {
+  const bool silent = !model.temperature && !model.min_p && !model.top_p && !model.top_k;
+  SamplingParams params;
+  params.temperature = model.temperature.value_or(0.3);
+  params.min_p = model.min_p.value_or(silent ? 0.15 : 0);
+  params.top_p = model.top_p.value_or(1);
+  params.top_k = model.top_k.value_or(0);
+  params.repetition_penalty = model.repetition_penalty.value_or(silent ? 1.05 : 1);
+  return params;
+}
+
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options) {
   std::shared_ptr<const Checkpoint> gguf;
   LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));

@@ -30,6 +30,10 @@ struct GenerationDefaults {
   std::optional<int> top_k;
 };
 
+// What to sample with where nobody asks for anything else: the model's own recommendation, and for
+// a model that has none, what its makers publish for the family.
+SamplingParams recommended_sampling(const GenerationDefaults& model);
+
 struct LoadedModel {
   std::string path;
   ModelConfig config;

@@ -18,10 +18,13 @@ class StopMatcher {
   std::string flush();
 
   bool matched() const { return matched_; }
+  // The stop string that was found; empty without a match.
+  const std::string& match() const { return match_; }
 
  private:
   std::vector<std::string> stops_;
   std::string held_;
+  std::string match_;
   bool matched_ = false;
 };
 

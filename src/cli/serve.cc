@@ -1,0 +1,214 @@
+// `millrace serve`: an OpenAI-compatible server. Flags are named as vLLM's users type them.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "server/server.h"
+
+namespace millrace::cli {
+namespace {
+
+struct ServeOptions {
+  ModelOptions model;
+  server::ServerConfig server;
+  std::string model_flag;
+  std::vector<std::string> names;
+  std::string chat_template;
+  std::int64_t max_model_len = 0;
+  std::int64_t max_num_seqs = 0;
+  std::int64_t max_num_batched_tokens = 0;
+  std::int64_t cache_tokens = 0;
+  bool no_prefix_caching = false;
+  std::string tool_call_parser = "auto";
+  std::string reasoning_parser = "auto";
+  std::string generation_config = "auto";
+  double body_megabytes = 64;
+  double drain_seconds = 30;
+  std::map<std::string, std::string> accepted;  // vLLM's flags without a use here
+};
+
+Result<ChatTemplate> read_template(const std::string& path, const LoadedModel& files) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file) return fail(ErrorCode::NotFound, "--chat-template {}: cannot be read", path);
+  SpecialTokens special;
+  if (files.tokenizer) {
+    const auto add = [&](const char* name, std::optional<TokenId> token) {
+      if (token) special[name] = files.tokenizer->token_text(*token);
+    };
+    add("bos_token", files.tokenizer->bos());
+    add("eos_token", files.tokenizer->eos());
+    add("pad_token", files.tokenizer->pad());
+  }
+  return ChatTemplate::parse(std::move(text), path, std::move(special));
+}
+
+Result<EngineOptions> engine_options(ServeOptions& options) {
+  if (options.model.model.empty()) options.model.model = options.model_flag;
+  if (options.model.model.empty())
+    return fail(ErrorCode::InvalidArgument, "serve: which model? Give MODEL, or --model MODEL");
+  if (options.max_model_len > 0) options.model.context = options.max_model_len;
+  EngineOptions engine = MILLRACE_TRY(options.model.resolve());
+  engine.max_sequences = options.max_num_seqs;
+  engine.step_budget = options.max_num_batched_tokens;
+  engine.cache_tokens = options.cache_tokens;
+  engine.keep_prefixes = !options.no_prefix_caching;
+  return engine;
+}
+
+Result<server::ServedModel> served_model(const ServeOptions& options, const Engine& engine) {
+  server::ServedModel model{
+      .files = engine.files(), .context = engine.context(), .names = options.names};
+  if (model.names.empty()) {
+    // As it was typed, and a folder's bare name: clients like either.
+    model.names.push_back(options.model.model);
+    std::string bare = std::filesystem::path(options.model.model).lexically_normal().filename();
+    if (!bare.empty() && bare != options.model.model) model.names.push_back(std::move(bare));
+  }
+  if (options.generation_config == "auto")
+    model.sampling = recommended_sampling(model.files.generation);
+  if (options.generation_config == "vllm") model.sampling.temperature = 1;
+  model.tool_calls = options.tool_call_parser != "none";
+  model.reasoning = options.reasoning_parser != "none";
+  if (!options.chat_template.empty())
+    model.chat_template = MILLRACE_TRY(read_template(options.chat_template, model.files));
+  return model;
+}
+
+Status serve(ServeOptions options) {
+  if (const char* key = std::getenv("MILLRACE_API_KEY"); key && *key)
+    options.server.api_keys.emplace_back(key);
+  for (const std::string& key : options.server.api_keys)
+    if (key.empty()) return fail(ErrorCode::InvalidArgument, "--api-key: is empty");
+  // vLLM takes a JSON list here.
+  if (options.server.allowed_origins.size() == 1 &&
+      options.server.allowed_origins[0].starts_with('[')) {
+    const Json list =
+        MILLRACE_TRY(parse_json(options.server.allowed_origins[0], "--allowed-origins"));
+    options.server.allowed_origins.clear();
+    for (const Json& origin : list) {
+      if (!origin.is_string())
+        return fail(ErrorCode::InvalidArgument, "--allowed-origins: found {}, expected texts",
+                    json_type_name(origin));
+      options.server.allowed_origins.push_back(origin.get<std::string>());
+    }
+  }
+  for (const auto& [flag, value] : options.accepted)
+    if (!value.empty()) fmt::print(stderr, "millrace: {} changes nothing here\n", flag);
+  options.server.body_bytes = static_cast<std::uint64_t>(options.body_megabytes * (1 << 20));
+  options.server.drain_time =
+      std::chrono::milliseconds(static_cast<std::int64_t>(options.drain_seconds * 1000));
+
+  std::unique_ptr<Engine> engine =
+      MILLRACE_TRY(Engine::open(MILLRACE_TRY(engine_options(options))));
+  server::ServedModel model = MILLRACE_TRY(served_model(options, *engine));
+  const std::string name = model.names.front();
+  const EngineStats stats = engine->stats();
+  const std::int64_t context = engine->context();
+  const auto server =
+      MILLRACE_TRY(server::Server::open(std::move(engine), options.server, std::move(model)));
+  fmt::print(stderr, "millrace: serving {} (context {}, {} at a time, cache for {} tokens) on {}\n",
+             name, context, stats.max_running, stats.kv_capacity_tokens, server->address());
+  server->run();
+  fmt::print(stderr, "millrace: ended\n");
+  return {};
+}
+
+void add_network_flags(CLI::App& app, ServeOptions& options) {
+  server::ServerConfig& server = options.server;
+  app.add_option("--host", server.host, "Address to listen on; 0.0.0.0: every one")
+      ->capture_default_str();
+  app.add_option("--port", server.port, "Port; 0: any free one")->capture_default_str();
+  app.add_option("--api-key", server.api_keys,
+                 "Clients must send it (repeatable; also MILLRACE_API_KEY). /health, /ready, "
+                 "/version and /metrics stay open")
+      ->allow_extra_args(false);
+  app.add_option("--allowed-origins", server.allowed_origins,
+                 "Web pages that may ask, for CORS; * for all (repeatable, or a JSON list)")
+      ->allow_extra_args(false);
+  app.add_flag("--log-requests,--enable-log-requests", server.log_requests,
+               "A line for each request: id, method, path, status");
+  app.add_option("--max-waiting", server.most_waiting,
+                 "Answers that may wait beyond those that run; more are refused with 429")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  app.add_option("--max-connections", server.most_connections, "Open connections")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  app.add_option("--max-body-mb", options.body_megabytes, "Largest body of a request")
+      ->check(CLI::Range(0.001, 4096.0))
+      ->capture_default_str();
+  app.add_option("--drain-seconds", options.drain_seconds, "Time for answers to end after SIGTERM")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+}
+
+void add_accepted_flags(CLI::App& app, ServeOptions& options) {
+  const char* const group = "Accepted from vLLM's command lines, without effect";
+  for (const char* flag :
+       {"--enable-auto-tool-choice", "--trust-remote-code", "--enable-prefix-caching",
+        "--enable-chunked-prefill", "--disable-log-requests", "--no-enable-log-requests",
+        "--disable-log-stats", "--enforce-eager", "--async-scheduling"}) {
+    std::string& seen = options.accepted[flag];
+    app.add_flag_callback(
+           flag, [] {}, "")
+        ->group(group);
+    (void)seen;
+  }
+  for (const char* flag : {"--gpu-memory-utilization", "--dtype", "--uvicorn-log-level",
+                           "--swap-space", "--block-size", "--seed"})
+    app.add_option(flag, options.accepted[flag], "")->group(group);
+  app.add_option("--tensor-parallel-size,--tp", options.accepted["--tensor-parallel-size"], "")
+      ->check(CLI::IsMember({"1"}))
+      ->group(group);
+}
+
+}  // namespace
+
+Command add_serve(CLI::App& app) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App* serve_app =
+      app.add_subcommand("serve", "Serve a model over HTTP, as OpenAI's API has it");
+  options->model.add_to(*serve_app)->required(false);
+  serve_app->add_option("--model", options->model_flag, "The same as MODEL");
+  serve_app->add_option("--served-model-name", options->names,
+                        "Names that requests may call the model by; the first is shown");
+  serve_app->add_option("--max-model-len", options->max_model_len, "The same as --context");
+  serve_app->add_option("--max-num-seqs", options->max_num_seqs,
+                        "Most answers at a time; 0: 8, on a GPU 256");
+  serve_app->add_option("--max-num-batched-tokens", options->max_num_batched_tokens,
+                        "Most tokens of a step; 0: 512, on a GPU 8192");
+  serve_app->add_option("--cache-tokens", options->cache_tokens,
+                        "KV room for all answers and kept prefixes, in tokens; 0: two contexts, on "
+                        "a GPU what its memory leaves");
+  serve_app->add_flag("--no-enable-prefix-caching", options->no_prefix_caching,
+                      "Forget each answer's memory at its end");
+  serve_app->add_option("--chat-template", options->chat_template,
+                        "A Jinja file to use instead of the model's own");
+  serve_app
+      ->add_option("--tool-call-parser", options->tool_call_parser,
+                   "none: calls are left in the text; any other name: the model's own form")
+      ->capture_default_str();
+  serve_app
+      ->add_option("--reasoning-parser", options->reasoning_parser,
+                   "none: <think> is left in the text; any other name: it is split off")
+      ->capture_default_str();
+  serve_app
+      ->add_option("--generation-config", options->generation_config,
+                   "Sampling where a request says nothing: auto: what the model recommends; vllm: "
+                   "temperature 1")
+      ->check(CLI::IsMember({"auto", "vllm"}))
+      ->capture_default_str();
+  add_network_flags(*serve_app, *options);
+  add_accepted_flags(*serve_app, *options);
+  return {serve_app, [=] { return serve(*options); }};
+}
+
+}  // namespace millrace::cli

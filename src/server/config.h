@@ -1,0 +1,31 @@
+// What `millrace serve` can be told.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "server/generation_spec.h"
+
+namespace millrace::server {
+
+struct ServerConfig {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8000;                 // 0: any free one
+  std::vector<std::string> api_keys;         // none: everybody may ask
+  std::vector<std::string> allowed_origins;  // for CORS; "*": all; none: no CORS
+  bool log_requests = false;
+
+  std::uint32_t header_bytes = 32u << 10;
+  std::uint64_t body_bytes = 64u << 20;
+  std::int64_t most_connections = 8192;
+  std::int64_t most_waiting = 1024;  // answers beyond those that run; more are refused with 429
+  std::chrono::milliseconds idle_time{75'000};   // for the next request's header
+  std::chrono::milliseconds body_time{60'000};   // for a body
+  std::chrono::milliseconds write_time{60'000};  // for a client that does not read
+  std::chrono::milliseconds drain_time{30'000};  // after SIGTERM, for answers to end
+  int workers = 2;  // threads for templates, tokenizing and large bodies
+};
+
+}  // namespace millrace::server

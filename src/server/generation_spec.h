@@ -1,0 +1,63 @@
+// What a request body asks for, in the engine's words: the result of parsing every kind of body.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/api_error.h"
+#include "server/body_reader.h"
+#include "text/tool_calls/answer_parser.h"
+
+namespace millrace::server {
+
+// What parsing needs to know of the served model. Immutable: parsing runs on worker threads.
+struct ServedModel {
+  const LoadedModel& files;
+  std::int64_t context;
+  std::vector<std::string> names;  // that requests may call it by; the first is shown
+  SamplingParams sampling;         // where a request says nothing
+  std::int64_t most_choices = 128;
+  bool reasoning = true;  // split <think> off
+  bool tool_calls = true;
+  std::optional<ChatTemplate> chat_template;  // over the model's own
+};
+
+struct GenerationSpec {
+  std::vector<std::vector<TokenId>> prompts;
+  std::vector<std::string> echo;  // texts to put before the answers, a prompt each; or empty
+  int n = 1;                      // answers a prompt
+  Request request;                // for every answer, but for prompt and seed
+
+  bool stream = false;
+  bool include_usage = false;  // in a stream
+  bool return_token_ids = false;
+  bool parse = false;  // take the answer apart
+  AnswerSyntax syntax;
+  bool parallel_tool_calls = true;
+  bool include_reasoning = true;
+
+  std::size_t choices() const { return prompts.size() * static_cast<std::size_t>(n); }
+};
+
+// POST /v1/chat/completions and /v1/completions.
+ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model);
+ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& model);
+
+// Pieces that several bodies share.
+
+// "model": absent, or one of the served names.
+void read_model(BodyReader& reader, const ServedModel& model);
+// Sampling, stops, n, stream, and what is refused or ignored everywhere.
+void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec);
+// A list of token ids below the vocabulary's size.
+std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, const Json& list,
+                                 const ServedModel& model);
+// Renders and encodes; the answer's syntax follows from the prompt.
+ApiResult<std::vector<TokenId>> chat_prompt(const ChatRequest& chat, const ServedModel& model,
+                                            GenerationSpec& spec);
+// Checks a list of tools in OpenAI's form.
+void check_tools(BodyReader& reader, const Json& tools);
+
+}  // namespace millrace::server

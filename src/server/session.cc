@@ -1,0 +1,260 @@
+#include "server/session.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+namespace millrace::server {
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kMostRequestId = 128;
+
+std::string request_id(std::string_view given) {
+  const bool usable = !given.empty() && given.size() <= kMostRequestId &&
+                      given.find_first_not_of(
+                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                          "0123456789-_.:/") == std::string_view::npos;
+  return usable ? std::string(given) : "req-" + random_id();
+}
+
+std::string_view view(beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+}  // namespace
+
+struct Session::Buffer {
+  beast::flat_buffer bytes;
+};
+
+class Session::HttpExchange final : public Exchange {
+ public:
+  explicit HttpExchange(Session& session) : session_(session), stream_(session.stream_) {}
+  ~HttpExchange() override {
+    if (watched_) watched_->gone = nullptr;
+  }
+
+  void set(const http::request<http::string_body>& message, std::string body) {
+    const std::string_view target = view(message.target());
+    request_ = {.method = std::string(view(message.method_string())),
+                .path = std::string(target.substr(0, target.find('?'))),
+                .body = std::move(body),
+                .id = request_id(view(message["x-request-id"])),
+                .authorization = std::string(view(message[http::field::authorization])),
+                .x_api_key = std::string(view(message["x-api-key"])),
+                .origin = std::string(view(message[http::field::origin]))};
+    keep_alive_ = message.keep_alive();
+    version_ = message.version();
+  }
+
+  bool keep_alive() const { return keep_alive_ && !failed_; }
+
+  asio::awaitable<bool> reply(HttpReply reply) override {
+    answered_ = true;
+    http::response<http::string_body> response(static_cast<http::status>(reply.status), version_);
+    prepare(response, reply.content_type);
+    for (const auto& [name, value] : reply.headers) response.set(name, value);
+    const bool head = request_.method == "HEAD";
+    const std::size_t length = reply.body.size();
+    if (!head) response.body() = std::move(reply.body);
+    if (reply.status != 204) response.content_length(length);
+    stream_.expires_after(session_.app_.config().write_time);
+    http::response_serializer<http::string_body> serializer(response);
+    error_code error;
+    if (head)
+      std::tie(error, std::ignore) = co_await http::async_write_header(stream_, serializer, kAwait);
+    else
+      std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, kAwait);
+    co_return done(error);
+  }
+
+  asio::awaitable<bool> begin_stream(std::string content_type) override {
+    answered_ = true;
+    http::response<http::empty_body> response(http::status::ok, version_);
+    prepare(response, content_type);
+    response.set(http::field::cache_control, "no-cache");
+    response.set("X-Accel-Buffering", "no");  // for proxies that would collect the events
+    chunked_ = version_ >= 11;
+    if (chunked_)
+      response.chunked(true);
+    else
+      keep_alive_ = false;  // the end of the connection ends the body
+    stream_.expires_after(session_.app_.config().write_time);
+    http::response_serializer<http::empty_body> serializer(response);
+    const auto [error, sent] = co_await http::async_write_header(stream_, serializer, kAwait);
+    (void)sent;
+    co_return done(error);
+  }
+
+  asio::awaitable<bool> write(std::string text) override {
+    if (failed_) co_return false;
+    stream_.expires_after(session_.app_.config().write_time);
+    error_code error;
+    if (chunked_)
+      std::tie(error, std::ignore) =
+          co_await asio::async_write(stream_, http::make_chunk(asio::buffer(text)), kAwait);
+    else
+      std::tie(error, std::ignore) =
+          co_await asio::async_write(stream_, asio::buffer(text), kAwait);
+    co_return done(error);
+  }
+
+  asio::awaitable<bool> end_stream() override {
+    if (failed_ || !chunked_) co_return !failed_;
+    stream_.expires_after(session_.app_.config().write_time);
+    const auto [error, sent] = co_await asio::async_write(stream_, http::make_chunk_last(), kAwait);
+    (void)sent;
+    co_return done(error);
+  }
+
+  void watch(std::function<void()> gone) override {
+    watched_ = std::make_shared<Watched>(Watched{std::move(gone), &stream_.socket()});
+    wait_for_end(watched_);
+  }
+
+  bool answered() const { return answered_; }
+
+ private:
+  // Outlives the exchange: its last wait may complete later.
+  struct Watched {
+    std::function<void()> gone;
+    asio::ip::tcp::socket* socket;
+  };
+
+  static void wait_for_end(const std::shared_ptr<Watched>& watched) {
+    watched->socket->async_wait(asio::socket_base::wait_read, [watched](error_code error) {
+      if (!watched->gone) return;
+      char byte = 0;
+      const auto got =
+          error ? 0 : ::recv(watched->socket->native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      const bool nothing_yet = got < 0 && (errno == EAGAIN || errno == EINTR);
+      if (nothing_yet) return wait_for_end(watched);
+      // Bytes of a next request: the client is there.
+      if (got > 0) return;
+      std::exchange(watched->gone, nullptr)();
+    });
+  }
+
+  template <typename Response>
+  void prepare(Response& response, const std::string& content_type) {
+    response.set(http::field::server, "millrace/" MILLRACE_VERSION);
+    if (response.result() != http::status::no_content)
+      response.set(http::field::content_type, content_type);
+    for (const auto& [name, value] : headers_) response.set(name, value);
+    if (session_.closing_) keep_alive_ = false;
+    response.keep_alive(keep_alive_);
+  }
+
+  bool done(const error_code& error) {
+    failed_ = failed_ || error;
+    // The connection may now be silent as long as the answer takes.
+    stream_.expires_never();
+    return !failed_;
+  }
+
+  Session& session_;
+  beast::tcp_stream& stream_;
+  std::shared_ptr<Watched> watched_;
+  bool keep_alive_ = true;
+  bool answered_ = false;
+  bool failed_ = false;
+  bool chunked_ = false;
+  unsigned version_ = 11;
+};
+
+Session::Session(asio::ip::tcp::socket socket, App& app)
+    : stream_(std::move(socket)), app_(app), buffer_(std::make_shared<Buffer>()) {}
+
+asio::awaitable<void> Session::run() {
+  error_code ignored;
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  while (!closing_) {
+    HttpExchange exchange(*this);
+    if (!co_await read_request(exchange)) break;
+    co_await app_.handle(exchange);
+    if (!exchange.keep_alive()) break;
+    idle_ = true;
+  }
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  stream_.close();
+}
+
+asio::awaitable<bool> Session::read_request(HttpExchange& exchange) {
+  const ServerConfig& config = app_.config();
+  http::request_parser<http::string_body> parser;
+  parser.header_limit(config.header_bytes);
+  parser.body_limit(config.body_bytes);
+
+  stream_.expires_after(config.idle_time);
+  auto [error, size] = co_await http::async_read_header(stream_, buffer_->bytes, parser, kAwait);
+  (void)size;
+  idle_ = false;
+  if (!error) {
+    if (view(parser.get()[http::field::expect]) == "100-continue") {
+      http::response<http::empty_body> go_on(http::status::continue_, 11);
+      http::response_serializer<http::empty_body> serializer(go_on);
+      co_await http::async_write(stream_, serializer, kAwait);
+    }
+    stream_.expires_after(config.body_time);
+    std::tie(error, std::ignore) =
+        co_await http::async_read(stream_, buffer_->bytes, parser, kAwait);
+    if (error == beast::error::timeout) co_await refuse(408, "the body did not come in time");
+  }
+  stream_.expires_never();
+  if (!error) {
+    std::string body = std::move(parser.get().body());
+    exchange.set(parser.get(), std::move(body));
+    co_return true;
+  }
+  if (error == http::error::header_limit)
+    co_await refuse(431,
+                    "the header has more than " + std::to_string(config.header_bytes) + " bytes");
+  else if (error == http::error::body_limit)
+    co_await refuse(413, "the body has more than " + std::to_string(config.body_bytes) + " bytes");
+  else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
+           error != http::error::end_of_stream && error != http::error::partial_message)
+    co_await refuse(400, "not HTTP: " + error.message());
+  co_return false;
+}
+
+asio::awaitable<void> Session::refuse(int status, std::string message) {
+  HttpExchange exchange(*this);
+  closing_ = true;
+  HttpReply reply{.status = status,
+                  .body = dump(error_json({.status = status, .message = std::move(message)}))};
+  ++app_.metrics().http[{"other", status}];
+  const bool sent = co_await exchange.reply(std::move(reply));
+  if (!sent) co_return;
+  // A client that is still sending would lose the answer to a reset: read on for a moment.
+  error_code ignored;
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  stream_.expires_after(std::chrono::seconds(2));
+  std::array<char, 16384> sink;
+  for (int reads = 0; reads < 4096; ++reads) {
+    const auto [error, size] = co_await stream_.async_read_some(asio::buffer(sink), kAwait);
+    (void)size;
+    if (error) break;
+  }
+}
+
+void Session::close_when_idle() {
+  closing_ = true;
+  if (idle_) close_now();
+}
+
+void Session::close_now() {
+  closing_ = true;
+  stream_.close();
+}
+
+}  // namespace millrace::server
