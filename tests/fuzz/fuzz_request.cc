@@ -1,0 +1,60 @@
+// A request's body: the first byte chooses the API. What is accepted must be usable.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "server/app.h"
+#include "server/generation_spec.h"
+
+namespace {
+
+using namespace millrace;
+
+const LoadedModel& nano() {
+  static const LoadedModel kModel = [] {
+    auto model = describe_model(MILLRACE_SOURCE_DIR "/models/nano", LoadOptions{});
+    if (!model) std::abort();
+    return std::move(*model);
+  }();
+  return kModel;
+}
+
+void check_spec(const server::ApiResult<server::GenerationSpec>& spec) {
+  if (!spec) {
+    const server::ApiError& error = spec.error();
+    if (error.message.empty() || error.status < 400 || error.status > 499) std::abort();
+    (void)server::dump(server::error_json(error));
+    return;
+  }
+  if (spec->prompts.empty() || spec->n < 1) std::abort();
+  for (const auto& prompt : spec->prompts) {
+    if (prompt.empty()) std::abort();
+    for (const TokenId token : prompt)
+      if (token < 0 || token >= nano().config.vocab) std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 1) return 0;
+  static const server::ServedModel kServed{
+      .files = nano(), .context = 1024, .names = {"nano"}, .sampling = {}};
+  const auto body = parse_json({reinterpret_cast<const char*>(data) + 1, size - 1}, "body", 128);
+  if (!body) return 0;
+  switch (data[0] % 4) {
+    case 0:
+      check_spec(server::parse_chat(*body, kServed));
+      break;
+    case 1:
+      check_spec(server::parse_completion(*body, kServed));
+      break;
+    case 2:
+      (void)server::tokenize(*body, kServed);
+      break;
+    case 3:
+      (void)server::detokenize(*body, kServed);
+      break;
+  }
+  return 0;
+}
