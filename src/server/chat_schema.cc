@@ -145,6 +145,17 @@ ApiResult<std::vector<TokenId>> chat_prompt(const ChatRequest& chat, const Serve
   return std::move(*tokens);
 }
 
+void read_answer_syntax(const Json& tools, const ServedModel& model, GenerationSpec& spec) {
+  spec.syntax.reasoning = model.reasoning;
+  spec.syntax.tool_calls = model.tool_calls && tools.is_array() && !tools.empty();
+  if (!spec.syntax.tool_calls) return;
+  spec.syntax.tools = tool_parameters(tools);
+  if (!model.files.tokenizer) return;
+  for (const char* mark : {"<|tool_call_start|>", "<|tool_call_end|>"})
+    if (const auto id = model.files.tokenizer->id_of(mark))
+      spec.request.shown_special_tokens.push_back(*id);
+}
+
 ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model) {
   BodyReader reader(body);
   GenerationSpec spec;
@@ -191,15 +202,7 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   // servers.
   if (calls) chat.tools = *tools;
   spec.parse = true;
-  spec.syntax.reasoning = model.reasoning;
-  spec.syntax.tool_calls = calls && model.tool_calls;
-  if (spec.syntax.tool_calls) {
-    spec.syntax.tools = tool_parameters(*tools);
-    if (const auto& tokenizer = model.files.tokenizer)
-      for (const char* mark : {"<|tool_call_start|>", "<|tool_call_end|>"})
-        if (const auto id = tokenizer->id_of(mark))
-          spec.request.shown_special_tokens.push_back(*id);
-  }
+  read_answer_syntax(chat.tools, model, spec);
   auto prompt = chat_prompt(chat, model, spec);
   if (!prompt) return api_fail(std::move(prompt.error()));
   spec.prompts.push_back(std::move(*prompt));

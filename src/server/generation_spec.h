@@ -45,6 +45,10 @@ struct GenerationSpec {
 ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model);
 ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& model);
 
+// Anthropic's POST /v1/messages, and the prompt's length for /v1/messages/count_tokens.
+ApiResult<GenerationSpec> parse_messages(const Json& body, const ServedModel& model);
+ApiResult<Json> count_message_tokens(const Json& body, const ServedModel& model);
+
 // Pieces that several bodies share.
 
 // "model": absent, or one of the served names.
@@ -57,6 +61,8 @@ std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, cons
 // Renders and encodes; the answer's syntax follows from the prompt.
 ApiResult<std::vector<TokenId>> chat_prompt(const ChatRequest& chat, const ServedModel& model,
                                             GenerationSpec& spec);
+// How the answer is taken apart, given the tools that the model is shown (or null).
+void read_answer_syntax(const Json& tools, const ServedModel& model, GenerationSpec& spec);
 // Checks a list of tools in OpenAI's form.
 void check_tools(BodyReader& reader, const Json& tools);
 
