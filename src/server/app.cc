@@ -64,6 +64,10 @@ const App::Route* App::find_route(std::string_view path) {
        .method = "POST",
        .kind = kGenerate,
        .api = {parse_completion, make_completion_renderer, "cmpl-", error_json}},
+      {.path = "/v1/responses",
+       .method = "POST",
+       .kind = kGenerate,
+       .api = {parse_responses, make_responses_renderer, "resp_", error_json}},
       {.path = "/v1/messages",
        .method = "POST",
        .kind = kGenerate,
@@ -359,7 +363,7 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
     const ApiError error = api_error(status.error());
     co_return co_await refuse(exchange, error, api.error);
   }
-  exchange.watch([this, weak = std::weak_ptr(job)] {
+  exchange.watch([weak = std::weak_ptr(job)] {
     const auto watched = weak.lock();
     if (!watched) return;
     watched->gone = true;

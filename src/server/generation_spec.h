@@ -38,6 +38,8 @@ struct GenerationSpec {
   bool parallel_tool_calls = true;
   bool include_reasoning = true;
 
+  Json shown_request = Json::object();  // fields that the response repeats
+
   std::size_t choices() const { return prompts.size() * static_cast<std::size_t>(n); }
 };
 
@@ -48,6 +50,9 @@ ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& 
 // Anthropic's POST /v1/messages, and the prompt's length for /v1/messages/count_tokens.
 ApiResult<GenerationSpec> parse_messages(const Json& body, const ServedModel& model);
 ApiResult<Json> count_message_tokens(const Json& body, const ServedModel& model);
+
+// OpenAI's POST /v1/responses.
+ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& model);
 
 // Pieces that several bodies share.
 

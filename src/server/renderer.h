@@ -106,6 +106,9 @@ std::unique_ptr<Renderer> make_completion_renderer(std::shared_ptr<const Generat
 std::unique_ptr<Renderer> make_messages_renderer(std::shared_ptr<const GenerationSpec> spec,
                                                  ResponseNames names, const Tokenizer* tokenizer);
 
+std::unique_ptr<Renderer> make_responses_renderer(std::shared_ptr<const GenerationSpec> spec,
+                                                  ResponseNames names, const Tokenizer* tokenizer);
+
 // A letter-and-digit text nobody guesses twice, for ids.
 std::string random_id();
 

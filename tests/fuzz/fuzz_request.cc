@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       .files = nano(), .context = 1024, .names = {"nano"}, .sampling = {}};
   const auto body = parse_json({reinterpret_cast<const char*>(data) + 1, size - 1}, "body", 128);
   if (!body) return 0;
-  switch (data[0] % 4) {
+  switch (data[0] % 6) {
     case 0:
       check_spec(server::parse_chat(*body, kServed));
       break;
@@ -51,6 +51,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 2:
       (void)server::tokenize(*body, kServed);
+      break;
+    case 4:
+      check_spec(server::parse_messages(*body, kServed));
+      break;
+    case 5:
+      check_spec(server::parse_responses(*body, kServed));
       break;
     case 3:
       (void)server::detokenize(*body, kServed);

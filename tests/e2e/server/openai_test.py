@@ -152,6 +152,41 @@ class OpenAi(ServerTest):
         self.assertEqual(logprobs.text_offset[0], 0)
         self.assertTrue(all(len(top) in (2, 3) for top in logprobs.top_logprobs))
 
+    def test_responses(self):
+        ask = {"model": "nano", "temperature": 0, "input": "What is 12 plus 30?"}
+        whole = self.client.responses.create(**ask)
+        self.assertIn("42", whole.output_text)
+        self.assertEqual([item.type for item in whole.output], ["reasoning", "message"])
+        self.assertEqual(whole.status, "completed")
+        events = list(self.client.responses.create(**ask, stream=True))
+        self.assertEqual([e.sequence_number for e in events], list(range(len(events))))
+        self.assertEqual("".join(e.delta for e in events if e.type == "response.output_text.delta"), whole.output_text)
+        self.assertEqual(events[-1].type, "response.completed")
+        self.assertEqual(events[-1].response.output_text, whole.output_text)
+        self.assertEqual(events[-1].response.usage, whole.usage.model_copy(
+            update={"input_tokens_details": events[-1].response.usage.input_tokens_details}))
+        with self.client.responses.stream(**ask) as stream:
+            self.assertEqual(stream.get_final_response().output_text, whole.output_text)
+        cut = self.client.responses.create(model="nano", input="Tell me a story about a fox.", max_output_tokens=3)
+        self.assertEqual((cut.status, cut.incomplete_details.reason), ("incomplete", "max_output_tokens"))
+
+    def test_responses_with_tools(self):
+        tool = {"type": "function", "strict": True, **WEATHER["function"]}
+        question = {"role": "user", "content": [{"type": "input_text", "text": "What is the weather in Oslo?"}]}
+        first = self.client.responses.create(model="nano", temperature=0, input=[question], tools=[tool])
+        call = first.output[-1]
+        self.assertEqual((call.type, call.name, json.loads(call.arguments)),
+                         ("function_call", "get_weather", {"city": "Oslo"}))
+        second = self.client.responses.create(
+            model="nano", temperature=0, tools=[tool], instructions="You are Nano, a tiny assistant.",
+            input=[question, *(item.model_dump(exclude_none=True) for item in first.output),
+                   {"type": "function_call_output", "call_id": call.call_id,
+                    "output": '{"temperature": 21, "sky": "sunny"}'}])
+        self.assertIn("21 degrees and sunny", second.output_text)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.responses.create(model="nano", input="Hi", previous_response_id="resp_1")
+        self.assertEqual(caught.exception.param, "previous_response_id")
+
     def test_models(self):
         models = self.client.models.list().data
         self.assertEqual([m.id for m in models], ["nano"])
