@@ -311,9 +311,8 @@ asio::awaitable<bool> App::stream_answers(Exchange& exchange, Job& job, Renderer
   std::string out;
   renderer.begin(out);
   while (open > 0) {
-    const bool here = co_await next_updates(job, renderer, open, [&](const TokenUpdate& update) {
-      renderer.update(update, out, metrics_);
-    });
+    const bool here = co_await next_updates(
+        job, renderer, open, [&](const TokenUpdate& update) { renderer.update(update, out); });
     if (!here) co_return false;
     if (const std::string* failure = renderer.failure()) {
       renderer.fail({.status = 500, .message = *failure, .type = "server_error"}, out);
@@ -386,9 +385,8 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
   } else {
     int open = static_cast<int>(choices);
     while (open > 0 && sent)
-      sent = co_await next_updates(*job, *renderer, open, [&](const TokenUpdate& update) {
-        renderer->collect(update, metrics_);
-      });
+      sent = co_await next_updates(*job, *renderer, open,
+                                   [&](const TokenUpdate& update) { renderer->collect(update); });
     if (sent) {
       if (const std::string* failure = renderer->failure()) {
         const ApiError error{.status = 500, .message = *failure, .type = "server_error"};
@@ -399,6 +397,8 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
       sent = status != kClientGone;
     }
   }
+  metrics_.tool_calls += renderer->call_counts().calls;
+  metrics_.tool_call_problems += renderer->call_counts().problems;
   if (sent) co_return status;
   job->gone = true;
   job->cancel();

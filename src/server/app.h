@@ -6,10 +6,10 @@
 #include <memory>
 #include <string>
 
+#include "api/renderer.h"
 #include "server/config.h"
 #include "server/exchange.h"
 #include "server/metrics.h"
-#include "server/renderer.h"
 #include "server/token_relay.h"
 
 namespace millrace::server {
@@ -75,9 +75,5 @@ class App {
   boost::asio::thread_pool workers_;
   bool draining_ = false;
 };
-
-// POST /tokenize and /detokenize.
-ApiResult<Json> tokenize(const Json& body, const ServedModel& model);
-ApiResult<Json> detokenize(const Json& body, const ServedModel& model);
 
 }  // namespace millrace::server

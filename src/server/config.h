@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
 
 namespace millrace::server {
 

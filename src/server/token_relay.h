@@ -18,22 +18,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/token_update.h"
 #include "engine/engine.h"
 
 namespace millrace::server {
-
-using Clock = std::chrono::steady_clock;
-
-// One step of one answer, as it arrives on the IO thread.
-struct TokenUpdate {
-  int choice = 0;
-  std::optional<SampledToken> token;
-  std::string text;
-  std::optional<FinishReason> finish;
-  std::string error, stop_string;  // with finish
-  Usage usage;                     // with finish
-  Clock::time_point at;            // when the step thread handed it over
-};
 
 // One request's answers. Belongs to the IO thread.
 class Job {

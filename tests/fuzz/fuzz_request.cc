@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "server/app.h"
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
+#include "api/renderer.h"
 
 namespace {
 

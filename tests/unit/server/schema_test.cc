@@ -1,9 +1,9 @@
 // Request bodies: what they mean, and which are refused in whose name.
 #include <gtest/gtest.h>
 
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
 #include "server/metrics.h"
-#include "server/renderer.h"
+#include "api/renderer.h"
 
 namespace millrace::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/renderer.h"
+#include "api/renderer.h"
 
 #include <algorithm>
 #include <array>
@@ -97,21 +97,16 @@ Renderer::Renderer(std::shared_ptr<const GenerationSpec> spec, ResponseNames nam
     choices_.emplace_back(*spec_, static_cast<int>(i));
 }
 
-void Renderer::update(const TokenUpdate& update, std::string& out, Metrics& metrics) {
-  Choice& choice = choices_[static_cast<std::size_t>(update.choice)];
-  choice.take(update, events_);
-  for (const AnswerEvent& event : events_) {
-    metrics.tool_calls += event.kind == AnswerEvent::Kind::CallEnd;
-    metrics.tool_call_problems += event.kind == AnswerEvent::Kind::Problem;
-  }
-  write(choice, update, events_, out);
+void Renderer::update(const TokenUpdate& update, std::string& out) {
+  collect(update);
+  write(choices_[static_cast<std::size_t>(update.choice)], update, events_, out);
 }
 
-void Renderer::collect(const TokenUpdate& update, Metrics& metrics) {
+void Renderer::collect(const TokenUpdate& update) {
   choices_[static_cast<std::size_t>(update.choice)].take(update, events_);
   for (const AnswerEvent& event : events_) {
-    metrics.tool_calls += event.kind == AnswerEvent::Kind::CallEnd;
-    metrics.tool_call_problems += event.kind == AnswerEvent::Kind::Problem;
+    counts_.calls += event.kind == AnswerEvent::Kind::CallEnd;
+    counts_.problems += event.kind == AnswerEvent::Kind::Problem;
   }
 }
 

@@ -1,5 +1,5 @@
-#include "server/logprobs_json.h"
-#include "server/renderer.h"
+#include "api/logprobs_json.h"
+#include "api/renderer.h"
 
 namespace millrace::server {
 namespace {

@@ -1,7 +1,7 @@
 // Anthropic's Messages: POST /v1/messages and /v1/messages/count_tokens.
 #include <fmt/format.h>
 
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
 
 namespace millrace::server {
 namespace {

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
 
 namespace millrace::server {
 namespace {

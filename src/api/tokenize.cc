@@ -1,4 +1,4 @@
-#include "server/app.h"
+#include "api/generation_spec.h"
 
 namespace millrace::server {
 

@@ -1,7 +1,7 @@
 // OpenAI's Responses: POST /v1/responses. Nothing is stored: each request carries its conversation.
 #include <fmt/format.h>
 
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
 
 namespace millrace::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/renderer.h"
+#include "api/renderer.h"
 
 namespace millrace::server {
 namespace {

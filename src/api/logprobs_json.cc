@@ -1,4 +1,4 @@
-#include "server/logprobs_json.h"
+#include "api/logprobs_json.h"
 
 #include <algorithm>
 

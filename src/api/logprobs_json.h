@@ -1,8 +1,8 @@
 // Log probabilities as OpenAI's APIs show them.
 #pragma once
 
+#include "api/renderer.h"
 #include "engine/sampling.h"
-#include "server/renderer.h"
 
 namespace millrace::server {
 

@@ -1,5 +1,5 @@
 // Answers in the words of an API: one renderer a request, for streams (server-sent events) and for
-// whole bodies. Belongs to the IO thread.
+// whole bodies. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -7,9 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "server/generation_spec.h"
-#include "server/metrics.h"
-#include "server/token_relay.h"
+#include "api/generation_spec.h"
+#include "api/token_update.h"
 
 namespace millrace::server {
 
@@ -61,6 +60,12 @@ struct ResponseNames {
   std::int64_t created = 0;
 };
 
+// What updates brought so far.
+struct CallCounts {
+  std::uint64_t calls = 0;
+  std::uint64_t problems = 0;  // text that looks like a call and is none
+};
+
 class Renderer {
  public:
   Renderer(std::shared_ptr<const GenerationSpec> spec, ResponseNames names);
@@ -71,14 +76,16 @@ class Renderer {
 
   // For streams: what goes out first, with an update, and at the end.
   virtual void begin(std::string& out) = 0;
-  void update(const TokenUpdate& update, std::string& out, Metrics& metrics);
+  void update(const TokenUpdate& update, std::string& out);
   virtual void end(std::string& out) = 0;
   // A failure in the middle of a stream.
   virtual void fail(const ApiError& error, std::string& out) = 0;
 
   // For whole bodies: takes an update in.
-  void collect(const TokenUpdate& update, Metrics& metrics);
+  void collect(const TokenUpdate& update);
   virtual Json body() const = 0;
+
+  const CallCounts& call_counts() const { return counts_; }
 
   // The failure of any choice.
   const std::string* failure() const;
@@ -96,6 +103,7 @@ class Renderer {
 
  private:
   std::vector<AnswerEvent> events_;
+  CallCounts counts_;
 };
 
 std::unique_ptr<Renderer> make_chat_renderer(std::shared_ptr<const GenerationSpec> spec,

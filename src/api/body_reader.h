@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "api/api_error.h"
 #include "base/json.h"
-#include "server/api_error.h"
 
 namespace millrace::server {
 

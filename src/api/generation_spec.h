@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "api/api_error.h"
+#include "api/body_reader.h"
 #include "engine/engine.h"
-#include "server/api_error.h"
-#include "server/body_reader.h"
 #include "text/tool_calls/answer_parser.h"
 
 namespace millrace::server {
@@ -53,6 +53,10 @@ ApiResult<Json> count_message_tokens(const Json& body, const ServedModel& model)
 
 // OpenAI's POST /v1/responses.
 ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& model);
+
+// POST /tokenize and /detokenize.
+ApiResult<Json> tokenize(const Json& body, const ServedModel& model);
+ApiResult<Json> detokenize(const Json& body, const ServedModel& model);
 
 // Pieces that several bodies share.
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "server/generation_spec.h"
+#include "api/generation_spec.h"
 
 namespace millrace::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/body_reader.h"
+#include "api/body_reader.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,25 @@
+// What the engine's steps bring to a request's answers.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace millrace::server {
+
+using Clock = std::chrono::steady_clock;
+
+// One step of one answer, as it arrives where answers are written.
+struct TokenUpdate {
+  int choice = 0;
+  std::optional<SampledToken> token;
+  std::string text;
+  std::optional<FinishReason> finish;
+  std::string error, stop_string;  // with finish
+  Usage usage;                     // with finish
+  Clock::time_point at;            // when the step thread handed it over
+};
+
+}  // namespace millrace::server
