@@ -368,7 +368,8 @@ EngineStats EngineImpl::stats() const {
           .prompt_tokens = published_.prompt_tokens.load(kRelaxed),
           .cached_tokens = published_.cached_tokens.load(kRelaxed),
           .replayed_tokens = published_.replayed_tokens.load(kRelaxed),
-          .completion_tokens = published_.completion_tokens.load(kRelaxed)};
+          .completion_tokens = published_.completion_tokens.load(kRelaxed),
+          .broken = broken_.load(kRelaxed)};
 }
 
 void EngineImpl::accept_token(Running& running, std::span<float> logits) {

@@ -115,6 +115,7 @@ struct EngineStats {
   std::uint64_t cached_tokens = 0;
   std::uint64_t replayed_tokens = 0;
   std::uint64_t completion_tokens = 0;
+  bool broken = false;  // the device has failed: no request will be answered any more
 };
 
 class Engine {

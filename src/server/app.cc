@@ -195,10 +195,14 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
 }
 
 HttpReply App::fixed(std::string_view path) const {
-  if (path == "/health") return {.body = "{}"};
+  const bool broken = engine_.stats().broken;
+  if (path == "/health")
+    return broken ? json_reply({{"error", "the device has failed: restart"}}, 503)
+                  : HttpReply{.body = "{}"};
   if (path == "/version") return json_reply({{"version", MILLRACE_VERSION}});
   if (path == "/ready")
-    return draining_ ? json_reply({{"ready", false}}, 503) : json_reply({{"ready", true}});
+    return draining_ || broken ? json_reply({{"ready", false}}, 503)
+                               : json_reply({{"ready", true}});
   if (path == "/metrics")
     return {.body = metrics_.text(model_.names.front(), engine_.stats()),
             .content_type = "text/plain; version=0.0.4; charset=utf-8"};
