@@ -29,7 +29,7 @@ struct ServeOptions {
   std::string tool_call_parser = "auto";
   std::string reasoning_parser = "auto";
   std::string generation_config = "auto";
-  double body_megabytes = 64;
+  double body_megabytes = 16;
   double drain_seconds = 30;
   std::map<std::string, std::string> accepted;  // vLLM's flags without a use here
 };

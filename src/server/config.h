@@ -18,7 +18,7 @@ struct ServerConfig {
   bool log_requests = false;
 
   std::uint32_t header_bytes = 32u << 10;
-  std::uint64_t body_bytes = 64u << 20;
+  std::uint64_t body_bytes = 16u << 20;
   std::int64_t most_connections = 8192;
   std::int64_t most_waiting = 1024;  // answers beyond those that run; more are refused with 429
   std::chrono::milliseconds idle_time{75'000};   // for the next request's header

@@ -85,6 +85,8 @@ class Load(ServerTest):
         self.assertGreaterEqual(right, 0.97 * len(polite), "every client gets its own answer")
         self.assertLessEqual(after["fds"], before["fds"] + 2)
         self.assertEqual(after["threads"], before["threads"])
+        if "MILLRACE_SANITIZED" in os.environ:
+            return
         self.assertLess(after["bytes"], before["bytes"] + (24 << 20))
 
 
