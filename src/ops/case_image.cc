@@ -33,10 +33,9 @@ CaseImage::CaseImage(Device& device, DType activation, const std::vector<CaseMem
     if (host.bytes == 0) continue;
     const bool narrow = host.is_activation && activation == DType::BF16;
     const auto bytes = static_cast<std::size_t>(narrow ? host.bytes / 2 : host.bytes);
-    places_.push_back({host, narrow, copy_bytes_, bytes});
-    copy_bytes_ += padded(bytes);
+    const std::size_t all = padded(bytes) * static_cast<std::size_t>(copies - 1) + bytes;
+    places_.push_back({host, narrow, bytes, padded(bytes), device.allocate(all)});
   }
-  memory_ = device.allocate(copy_bytes_ * static_cast<std::size_t>(copies));
 }
 
 std::int64_t CaseImage::bytes_for(const std::vector<CaseMemory>& memory) {
@@ -56,9 +55,7 @@ void CaseImage::upload(Stream& stream) {
       from = halves.data();
     }
     for (std::int64_t copy = 0; copy < copies_; ++copy)
-      device_.copy_in(
-          memory_.as<std::byte>() + static_cast<std::size_t>(copy) * copy_bytes_ + place.offset,
-          from, place.bytes, stream);
+      device_.copy_in(place.copy(copy), from, place.bytes, stream);
     device_.synchronize(stream);  // `halves` are used again
   }
 }
@@ -68,7 +65,7 @@ bool CaseImage::download(Stream& stream) {
   std::vector<std::byte> bytes;
   for (const Place& place : places_) {
     bytes.resize(place.bytes);
-    device_.copy_out(bytes.data(), memory_.as<std::byte>() + place.offset, place.bytes, stream);
+    device_.copy_out(bytes.data(), place.copy(0), place.bytes, stream);
     device_.synchronize(stream);
     const bool written = place.host.use == CaseMemory::Use::Written;
     if (!place.narrow) {
@@ -107,8 +104,7 @@ const void* CaseImage::moved(const void* host, std::int64_t copy) const {
   const Place& place = place_of(host);
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(host) -
                                                static_cast<const std::byte*>(place.host.data));
-  return memory_.as<std::byte>() + static_cast<std::size_t>(copy) * copy_bytes_ + place.offset +
-         (place.narrow ? offset / 2 : offset);
+  return place.copy(copy) + (place.narrow ? offset / 2 : offset);
 }
 
 void CaseImage::move(MatrixView& view, std::int64_t copy) const {

@@ -74,17 +74,21 @@ class CaseImage {
   struct Place {
     CaseMemory host;
     bool narrow;
-    std::size_t offset;  // in a copy
-    std::size_t bytes;   // there
+    std::size_t bytes;     // there
+    std::size_t distance;  // from copy to copy
+    // Of its own, so that tools see who reaches beyond it.
+    DeviceBuffer memory;
+
+    std::byte* copy(std::int64_t i) const {
+      return memory.as<std::byte>() + static_cast<std::size_t>(i) * distance;
+    }
   };
   const Place& place_of(const void* host) const;
   const void* moved(const void* host, std::int64_t copy) const;
 
   Device& device_;
   std::vector<Place> places_;
-  std::size_t copy_bytes_ = 0;
   std::int64_t copies_;
-  DeviceBuffer memory_;
 };
 
 // One copy of an image: what an op's relocate() moves its parameters to.
