@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "api/generation_spec.h"
-#include "server/metrics.h"
 #include "api/renderer.h"
+#include "server/metrics.h"
 
 namespace millrace::server {
 namespace {
