@@ -26,13 +26,13 @@ endif()
 message(STATUS "CUDA backend: ${MILLRACE_HAS_CUDA}")
 
 # millrace_gpu_sources(TARGET OPS rms_norm ... [SOURCES linear/linear_stream ...]
-#                      [CUDA cuda_only.cc ...] [EMULATED instead.cc ...])
+#                      [CUDA cuda_only.cc ...] [CUDA_KERNELS cuda_only.cu ...] [EMULATED instead.cc ...])
 # OP/OP_gpu.cu holds kernels (no header with fmt in it: nvcc cannot read that), OP/OP_gpu.cc says
 # what they can do; both are compiled once a backend, with MILLRACE_GPU naming it.
 # SOURCES are further .cu and .cc of the same name that only NVIDIA and the emulation can run.
 # gpu_absent.cc is compiled in their place for a backend that this build lacks.
 function(millrace_gpu_sources target)
-  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;CUDA;EMULATED" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;CUDA;CUDA_KERNELS;EMULATED" ${ARGN})
   set(kernels ${ARG_OPS})
   list(TRANSFORM kernels REPLACE "(.+)" "\\1/\\1_gpu")
   list(APPEND kernels ${ARG_SOURCES})
@@ -59,7 +59,7 @@ function(millrace_gpu_sources target)
 
   if(MILLRACE_HAS_CUDA)
     millrace_backend_sources(${target} cuda ${rules} ${ARG_CUDA})
-    add_library(${target}_nvcc OBJECT ${kernels})
+    add_library(${target}_nvcc OBJECT ${kernels} ${ARG_CUDA_KERNELS})
     target_compile_definitions(${target}_nvcc PRIVATE MILLRACE_GPU=cuda)
     target_link_libraries(${target}_cuda PRIVATE CUDA::cudart_static)
     target_include_directories(${target}_nvcc PRIVATE ${PROJECT_SOURCE_DIR}/src)

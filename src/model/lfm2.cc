@@ -29,6 +29,8 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   const auto epsilon = static_cast<float>(config_.norm_epsilon);
   check(rows <= workspace.max_rows() && input.logit_count <= workspace.max_logit_rows(),
         "a step is larger than its workspace");
+  if (observer == nullptr && decode_steps_ && decode_steps_->can_run(input))
+    return decode_steps_->launch(input, workspace, cache, stream);
   const MatrixView x = workspace.residual;
   const MatrixView u = workspace.normed;
 

@@ -8,6 +8,7 @@
 
 #include "cache/cache_storage.h"
 #include "model/config.h"
+#include "model/decode_steps.h"
 #include "model/weights.h"
 #include "model/workspace.h"
 #include "ops/attention/attention.h"
@@ -62,6 +63,8 @@ class Lfm2 {
   const ModelConfig& config() const { return config_; }
   const ModelWeights& weights() const { return weights_; }
   const std::vector<KernelReport>& kernels() const { return reports_; }
+  // Null where steps run op by op.
+  DecodeSteps* decode_steps() const { return decode_steps_.get(); }
 
   // Queues one step: reads and extends the cache, leaves logits [logit_count, vocab] in the
   // workspace. Never allocates, blocks or fails.
@@ -79,6 +82,7 @@ class Lfm2 {
   Lfm2() = default;
   Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides);
   void find_fused(Device& device, const KernelOverrides& overrides);
+  void find_decode_step(Device& device, DType kv_dtype, const KernelOverrides& overrides);
 
   ModelConfig config_;
   ModelWeights weights_;
@@ -98,6 +102,7 @@ class Lfm2 {
     const KernelSpec<NormSwiglu>* swiglu = nullptr;
     const KernelSpec<NormLinear>* head = nullptr;
   } fused_;
+  std::unique_ptr<DecodeSteps> decode_steps_;  // a whole step of decodes in one kernel
   std::vector<KernelReport> reports_;
 };
 

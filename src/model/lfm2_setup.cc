@@ -102,6 +102,7 @@ Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device
   device.synchronize(*stream);
   model.cosines_ = model.tables_[0].as<float>();
   model.sines_ = model.tables_[1].as<float>();
+  model.find_decode_step(device, kv_dtype, overrides);
   return model;
 }
 
@@ -156,6 +157,16 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides) {
   }
   fused_.head = chooser.find<NormLinear>(
       {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});
+}
+
+void Lfm2::find_decode_step(Device& device, DType kv_dtype, const KernelOverrides& overrides) {
+  if (activation_dtype(device, config_) != DType::BF16) return;
+  const std::optional<DecodeStep::Key> key = DecodeSteps::key_of(config_, weights_, kv_dtype);
+  if (!key) return;
+  Chooser chooser(device.traits(), DType::BF16, overrides, reports_);
+  if (const KernelSpec<DecodeStep>* kernel = chooser.find<DecodeStep>(*key))
+    decode_steps_ = std::make_unique<DecodeSteps>(*key, *kernel, config_, weights_, cosines_,
+                                                  sines_, device);
 }
 
 Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,

@@ -1,5 +1,7 @@
 // Stands for the GPU kernels of a backend that this build lacks: MILLRACE_GPU names it.
+#include "base/check.h"
 #include "ops/attention/attention_kernels.h"
+#include "ops/decode_step/decode_step_kernels.h"
 #include "ops/embedding/embedding_kernels.h"
 #include "ops/linear/linear_kernels.h"
 #include "ops/machine_ceilings_kernels.h"
@@ -50,6 +52,12 @@ std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels() {
 }
 std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels() {
   return {};
+}
+std::span<const KernelSpec<DecodeStep>> decode_step_kernels() {
+  return {};
+}
+void run_decode_pack(const DecodePack&, Stream&) {
+  check(false, "weights are packed for a kernel that this build lacks");
 }
 GpuCeilingKernels gpu_ceiling_kernels() {
   return {};

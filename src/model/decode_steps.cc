@@ -1,0 +1,212 @@
+#include "model/decode_steps.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "model/lfm2.h"
+
+namespace millrace {
+namespace {
+
+// The phase's matrices, in the order that decode_row() counts them.
+std::vector<const TensorView*> matrices_of(const PlannedPhase& phase, const ModelWeights& weights) {
+  if (phase.kind == DecodePhaseKind::Head) return {&weights.head.weight};
+  const LayerWeights& layer = weights.layers[static_cast<std::size_t>(phase.layer)];
+  switch (phase.kind) {
+    case DecodePhaseKind::Conv: return {&layer.conv->in_proj.weight};
+    case DecodePhaseKind::Qkv: return {&layer.attention->qkv.weight};
+    case DecodePhaseKind::Swiglu: return {&layer.mlp->w1.weight, &layer.mlp->w3.weight};
+    default: break;
+  }
+  // Two residual phases a layer: the mixer's comes before the FFN's and reads no SwiGLU.
+  return {};
+}
+
+}  // namespace
+
+std::optional<DecodeStep::Key> DecodeSteps::key_of(const ModelConfig& config,
+                                                   const ModelWeights& weights, DType kv_dtype) {
+  DecodeStep::Key key{weights.embedding.dtype, kv_dtype, {}};
+  key.shape = {config.hidden,   config.ffn_width, config.vocab, config.heads,
+               config.kv_heads, config.head_dim,  config.taps,  {}};
+  const auto fits = [&](const MatrixWeight& matrix) {
+    return matrix.weight.dtype == key.weight && matrix.bias == nullptr;
+  };
+  if (!fits(weights.head)) return {};
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    const LayerWeights& layer = weights.layers[i];
+    if (!layer.mlp || !fits(layer.mlp->w1) || !fits(layer.mlp->w3) || !fits(layer.mlp->w2))
+      return {};
+    if (layer.conv &&
+        (!fits(layer.conv->in_proj) || !fits(layer.conv->out_proj) || layer.conv->bias))
+      return {};
+    if (layer.attention && (!layer.attention->qkv.weight || !fits(layer.attention->qkv) ||
+                            !fits(layer.attention->out) || config.layers[i].window != 0))
+      return {};
+    key.shape.attends.push_back(layer.attention.has_value());
+  }
+  return key;
+}
+
+DecodeSteps::DecodeSteps(const DecodeStep::Key& key, const KernelSpec<DecodeStep>& kernel,
+                         const ModelConfig& config, const ModelWeights& weights,
+                         const float* cosines, const float* sines, Device& device)
+    : kernel_(&kernel),
+      device_(&device),
+      plan_(plan_decode_step(key.shape, device.traits().parallelism)) {
+  for (int i = 0; i < 4; ++i) layouts_[i] = decode_shared_layout(plan_, 1 << i, kDecodeSharedBytes);
+  const auto phases = static_cast<std::int64_t>(plan_.phases.size());
+  const auto allocate = [&](std::int64_t bytes) {
+    return device.allocate(static_cast<std::size_t>(bytes));
+  };
+  const std::int64_t exchange_words = 2 * kDecodeStepMostRows * plan_.row_words;
+  packed_ = allocate(plan_.weight_bytes);
+  phases_ = allocate(phases * std::int64_t{sizeof(DecodePhase)});
+  firsts_ = allocate(phases * (plan_.processors + 1) * 4);
+  exchange_ = allocate(exchange_words * 4);
+  hints_ = allocate(2 * phases * kDecodeHintStride * 4);
+  state_ = allocate(4 * 4);
+
+  const std::unique_ptr<Stream> stream = device.make_stream();
+  const std::vector<std::uint32_t> unwritten(static_cast<std::size_t>(exchange_words),
+                                             kDecodeUnwritten);
+  device.copy_in(exchange_.as<void>(), unwritten.data(), unwritten.size() * 4, *stream);
+  std::vector<std::int32_t> firsts;
+  for (const PlannedPhase& phase : plan_.phases)
+    firsts.insert(firsts.end(), phase.firsts.begin(), phase.firsts.end());
+  device.copy_in(firsts_.as<void>(), firsts.data(), firsts.size() * 4, *stream);
+  add_phases(weights, *stream);
+  device.synchronize(*stream);
+
+  params_.phases = phases_.as<DecodePhase>();
+  params_.firsts = firsts_.as<std::int32_t>();
+  params_.phase_count = static_cast<std::int32_t>(phases);
+  params_.processors = plan_.processors;
+  params_.hidden = config.hidden;
+  params_.ffn = config.ffn_width;
+  params_.vocab = config.vocab;
+  params_.heads = config.heads;
+  params_.kv_heads = config.kv_heads;
+  params_.most_hidden_units = static_cast<std::int32_t>(plan_.most_hidden_units);
+  params_.widest_k = static_cast<std::int32_t>(plan_.widest_k);
+  params_.epsilon = static_cast<float>(config.norm_epsilon);
+  params_.taps = config.taps;
+  params_.embedding = weights.embedding.data;
+  params_.cosines = cosines;
+  params_.sines = sines;
+  params_.exchange = exchange_.as<std::uint32_t>();
+  params_.row_words = plan_.row_words;
+  params_.hints = hints_.as<std::uint32_t>();
+  params_.state = state_.as<std::int32_t>();
+}
+
+void DecodeSteps::add_phases(const ModelWeights& weights, Stream& stream) {
+  std::vector<DecodePhase> phases;
+  std::int32_t conv_layers = 0;
+  std::int32_t attention_layers = 0;
+  for (std::size_t i = 0; i < plan_.phases.size(); ++i) {
+    const PlannedPhase& planned = plan_.phases[i];
+    DecodePhase phase = {};
+    phase.kind = planned.kind;
+    phase.source = planned.source;
+    phase.k = static_cast<std::int32_t>(planned.k);
+    phase.subs = planned.subs;
+    phase.producers = planned.producers();
+    phase.in = static_cast<std::int32_t>(planned.in);
+    phase.out = static_cast<std::int32_t>(planned.out);
+    phase.weights = packed_.as<std::byte>() + planned.weights;
+    const LayerWeights* layer =
+        planned.layer < 0 ? nullptr : &weights.layers[static_cast<std::size_t>(planned.layer)];
+    std::vector<const TensorView*> matrices = matrices_of(planned, weights);
+    switch (planned.kind) {
+      case DecodePhaseKind::Conv:
+        phase.norm = layer->operator_norm;
+        phase.conv_kernel = layer->conv->kernel;
+        phase.cache_layer = conv_layers++;
+        break;
+      case DecodePhaseKind::Qkv: phase.norm = layer->operator_norm; break;
+      case DecodePhaseKind::Attention:
+        phase.norm = layer->attention->q_norm;
+        phase.k_norm = layer->attention->k_norm;
+        phase.cache_layer = attention_layers++;
+        break;
+      case DecodePhaseKind::Swiglu: phase.norm = layer->ffn_norm; break;
+      case DecodePhaseKind::Residual:
+        if (plan_.phases[i - 1].kind == DecodePhaseKind::Swiglu)
+          matrices = {&layer->mlp->w2.weight};
+        else
+          matrices = {layer->conv ? &layer->conv->out_proj.weight : &layer->attention->out.weight};
+        break;
+      case DecodePhaseKind::Head: phase.norm = weights.final_norm; break;
+    }
+    phases.push_back(phase);
+    if (matrices.empty()) continue;
+    DecodePack pack = {};
+    pack.kind = planned.kind;
+    for (std::size_t m = 0; m < matrices.size(); ++m) pack.matrices[m] = matrices[m]->data;
+    pack.hidden = plan_.phases.front().k;
+    pack.k = planned.k;
+    pack.units = planned.units;
+    pack.subs = planned.subs;
+    pack.packed = packed_.as<std::byte>() + planned.weights;
+    pack_decode_weights(pack, stream);
+  }
+  device_->copy_in(phases_.as<void>(), phases.data(), phases.size() * sizeof(DecodePhase), stream);
+  device_->synchronize(stream);
+}
+
+bool DecodeSteps::can_run(const StepInput& input) const {
+  const std::int64_t rows = input.batch.rows;
+  if (!tuning_.enabled || rows < 1 || rows > kDecodeStepMostRows || input.batch.max_count != 1 ||
+      input.logit_count != rows)
+    return false;
+  const auto index = std::bit_width(static_cast<std::uint64_t>(rows - 1));
+  return layouts_[index].tiles >= kDecodeFewestTiles;
+}
+
+void DecodeSteps::launch(const StepInput& input, const Workspace& workspace,
+                         const CacheStorage& cache, Stream& stream) const {
+  const auto index = std::bit_width(static_cast<std::uint64_t>(input.batch.rows - 1));
+  const DecodeSharedLayout& layout = layouts_[index];
+  DecodeStepLaunch launch{params_, 1 << index, layout.bytes};
+  DecodeStepParams& p = launch.step;
+  p.tiles = std::min(layout.tiles, tuning_.most_tiles);
+  p.in_flight = tuning_.in_flight;
+  p.slack = tuning_.slack;
+  p.part_buffers = layout.part_buffers;
+  const CacheGeometry& geometry = cache.geometry();
+  if (geometry.conv_layers > 0) {
+    const ConvStateView first = cache.conv(0);
+    p.conv_states = first.columns;
+    p.ring = first.ring;
+    if (geometry.conv_layers > 1) p.conv_layer_stride = cache.conv(1).columns - first.columns;
+  }
+  if (geometry.attention_layers > 0) {
+    p.keys = static_cast<std::byte*>(cache.kv(0).key);
+    p.values = static_cast<std::byte*>(cache.kv(0).value);
+    if (geometry.attention_layers > 1)
+      p.kv_layer_stride = static_cast<std::byte*>(cache.kv(1).key) - p.keys;
+  }
+  p.tokens = input.tokens;
+  p.sampled = input.sampled;
+  p.batch = input.batch;
+  p.logits = workspace.logits.row<float>(0);
+  p.logits_stride = workspace.logits.stride;
+  p.stamps = stamps_.as<std::int64_t>();
+  kernel_->launch(launch, stream);
+}
+
+void DecodeSteps::keep_stamps() {
+  stamps_ = device_->allocate(static_cast<std::size_t>(plan_.processors) * plan_.phases.size() *
+                              kDecodeStamps * sizeof(std::int64_t));
+}
+
+std::vector<std::int64_t> DecodeSteps::stamps() const {
+  std::vector<std::int64_t> all(stamps_.bytes() / sizeof(std::int64_t));
+  const std::unique_ptr<Stream> stream = device_->make_stream();
+  device_->copy_out(all.data(), stamps_.as<void>(), stamps_.bytes(), *stream);
+  device_->synchronize(*stream);
+  return all;
+}
+
+}  // namespace millrace

@@ -1,0 +1,62 @@
+// Steps of decodes alone, for a few sequences, as one kernel that runs the whole model
+// (ops/decode_step): what it needs beyond a model's weights, and its launch.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cache/cache_storage.h"
+#include "model/config.h"
+#include "model/weights.h"
+#include "model/workspace.h"
+#include "ops/decode_step/decode_step.h"
+
+namespace millrace {
+
+struct StepInput;
+
+// How eagerly weights are asked for and inputs looked for; for measurements.
+struct DecodeTuning {
+  bool enabled = true;
+  int in_flight = 3;  // tiles
+  int slack = 0;      // producers that may be missing when readers begin to look
+  int most_tiles = 16;
+};
+
+class DecodeSteps {
+ public:
+  // What the choice of a kernel depends on; null where the model's weights do not fit into any.
+  static std::optional<DecodeStep::Key> key_of(const ModelConfig& config,
+                                               const ModelWeights& weights, DType kv_dtype);
+
+  // Packs the weights: a second copy on the device. `cosines` and `sines` as rope_kv reads them.
+  DecodeSteps(const DecodeStep::Key& key, const KernelSpec<DecodeStep>& kernel,
+              const ModelConfig& config, const ModelWeights& weights, const float* cosines,
+              const float* sines, Device& device);
+
+  bool can_run(const StepInput& input) const;
+  // Queues the step, for which can_run() holds. Steps must not overlap: all on one stream, or each
+  // behind the one before.
+  void launch(const StepInput& input, const Workspace& workspace, const CacheStorage& cache,
+              Stream& stream) const;
+
+  const DecodePlan& plan() const { return plan_; }
+  void tune(const DecodeTuning& tuning) { tuning_ = tuning; }
+  // From the next step on each leaves clock stamps: see stamps().
+  void keep_stamps();
+  // Of the last step: [processors][phases][kDecodeStamps].
+  std::vector<std::int64_t> stamps() const;
+
+ private:
+  void add_phases(const ModelWeights& weights, Stream& stream);
+
+  const KernelSpec<DecodeStep>* kernel_;
+  Device* device_;
+  DecodePlan plan_;
+  DecodeTuning tuning_;
+  DecodeStepParams params_ = {};  // all but what changes from step to step
+  DecodeSharedLayout layouts_[4];  // for 1, 2, 4 and 8 rows
+  DeviceBuffer packed_, phases_, firsts_, exchange_, hints_, state_, stamps_;
+};
+
+}  // namespace millrace

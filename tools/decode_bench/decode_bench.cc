@@ -1,0 +1,239 @@
+// The decode step as one kernel, beside the same step op by op: do their logits agree, how long do
+// both take, where does the time go inside?
+//
+//   decode_bench MODEL [check] [time] [timeline=FILE] [batches=1,2] [contexts=1024]
+//                [in_flight=2,3,4] [slack=0,8] [tiles=16]
+//
+// MODEL is a folder, or a config.json whose weights are then random. Exits with 1 if logits differ.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "base/check.h"
+#include "base/json.h"
+#include "engine/load.h"
+#include "engine/parts.h"
+
+namespace millrace {
+namespace {
+
+using Options = std::map<std::string, std::string>;
+
+std::vector<int> numbers(const Options& options, const std::string& name, std::string text) {
+  if (const auto it = options.find(name); it != options.end()) text = it->second;
+  std::vector<int> all;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    all.push_back(std::atoi(text.substr(at, end - at).c_str()));
+    at = end + 1;
+  }
+  return all;
+}
+
+class DecodeBench {
+ public:
+  DecodeBench(EngineParts& parts, const Options& options) : parts_(parts), options_(options) {}
+
+  bool run() {
+    bool good = true;
+    if (options_.contains("check")) good = check_all();
+    if (options_.contains("time")) time_all();
+    if (options_.contains("timeline")) timeline(options_.at("timeline"));
+    return good;
+  }
+
+ private:
+  DecodeSteps& steps() { return *parts_.model->decode_steps(); }
+  std::unique_ptr<Runner> runner() {
+    return std::make_unique<Runner>(*parts_.model, *parts_.device, *parts_.cache,
+                                    parts_.sizes.limits);
+  }
+  TokenId next_token() {
+    random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<TokenId>((random_ >> 33) %
+                                static_cast<std::uint64_t>(parts_.files.config.vocab));
+  }
+  SequenceMemory open(std::int64_t tokens) {
+    std::optional<SequenceMemory> memory =
+        SequenceMemory::open(*parts_.cache, parts_.sizes.context);
+    check(memory && memory->reserve(tokens), "the bench's cache is too small");
+    return std::move(*memory);
+  }
+  void prefill(Runner& runner, SequenceMemory& memory, const std::vector<TokenId>& tokens) {
+    const auto limit = static_cast<std::size_t>(parts_.sizes.limits.max_rows);
+    for (std::size_t first = 0; first < tokens.size(); first += limit) {
+      const std::span<const TokenId> part =
+          std::span(tokens).subspan(first, std::min(limit, tokens.size() - first));
+      const StepSpan span = {&memory, part, SpanKind::Prefill, Logits::Last};
+      runner.run({&span, 1});
+    }
+  }
+  static void decode(Runner& runner, std::vector<SequenceMemory>& memories,
+                     const std::vector<TokenId>& tokens) {
+    std::vector<StepSpan> spans;
+    for (std::size_t i = 0; i < memories.size(); ++i)
+      spans.push_back({&memories[i], {&tokens[i], 1}, SpanKind::Decode, Logits::Last});
+    runner.run(spans);
+  }
+
+  // The same sequences both ways, over several steps, so that what a step leaves behind counts.
+  bool check_all() {
+    bool good = true;
+    const auto most = static_cast<int>(parts_.sizes.context) - 40;
+    for (const int batch : numbers(options_, "batches", "1,2,3,4,8,1"))
+      for (const int context : numbers(options_, "contexts", "0,5,700"))
+        good &= check_one(batch, std::min(context, most));
+    return good;
+  }
+  bool check_one(int batch, int context) {
+    const std::unique_ptr<Runner> runners[2] = {runner(), runner()};
+    std::vector<SequenceMemory> memories[2];
+    steps().tune({.enabled = false});
+    for (int i = 0; i < batch; ++i) {
+      std::vector<TokenId> prompt(static_cast<std::size_t>(context + (context > 0 ? 7 * i : 0)));
+      for (TokenId& token : prompt) token = next_token();
+      for (int k = 0; k < 2; ++k) {
+        memories[k].push_back(open(static_cast<std::int64_t>(prompt.size()) + 32));
+        prefill(*runners[k], memories[k].back(), prompt);
+      }
+    }
+    double worst = 0;
+    int same = 0, rows = 0;
+    std::string errors;
+    for (int step = 0; step < 20; ++step) {
+      std::vector<TokenId> tokens(static_cast<std::size_t>(batch));
+      for (TokenId& token : tokens) token = next_token();
+      for (int k = 0; k < 2; ++k) {
+        steps().tune({.enabled = k == 1});
+        decode(*runners[k], memories[k], tokens);
+      }
+      double of_step = 0;
+      for (int row = 0; row < batch; ++row) {
+        const std::span<float> want = runners[0]->logits(row);
+        const std::span<float> got = runners[1]->logits(row);
+        double difference = 0, scale = 0;
+        for (std::size_t i = 0; i < want.size(); ++i) {
+          difference += std::pow(double{got[i]} - double{want[i]}, 2);
+          scale += std::pow(double{want[i]}, 2);
+        }
+        const double error = std::sqrt(difference / scale);
+        of_step = std::isfinite(error) ? std::max(of_step, error) : INFINITY;
+        ++rows;
+        same += std::max_element(want.begin(), want.end()) - want.begin() ==
+                std::max_element(got.begin(), got.end()) - got.begin();
+      }
+      worst = std::max(worst, of_step);
+      if (step % 4 == 0) errors += fmt::format(" {:.1e}", of_step);
+    }
+    const bool good = worst < 2e-2;
+    fmt::print("check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by step{} {}\n",
+               batch, context, worst, same, rows, errors, good ? "ok" : "WRONG");
+    std::fflush(stdout);
+    return good;
+  }
+
+  double time(int batch, int context) {
+    const std::unique_ptr<Runner> r = runner();
+    std::vector<SequenceMemory> memories;
+    std::vector<TokenId> tokens(static_cast<std::size_t>(batch));
+    for (int i = 0; i < batch; ++i) {
+      memories.push_back(open(context + 32));
+      memories.back().appended(context);
+    }
+    for (int step = 0; step < 4; ++step) {
+      for (TokenId& token : tokens) token = next_token();
+      decode(*r, memories, tokens);
+    }
+    std::vector<double> seconds;
+    for (int i = 0; i < 5; ++i) seconds.push_back(r->time_repeats(60));
+    std::sort(seconds.begin(), seconds.end());
+    return seconds[2] * 1e3;
+  }
+  void time_all() {
+    for (const int context : numbers(options_, "contexts", "1024"))
+      for (const int batch : numbers(options_, "batches", "1,2,4,8")) {
+        steps().tune({.enabled = false});
+        fmt::print("time batch {} context {}: op by op {:.4f} ms;", batch, context,
+                   time(batch, context));
+        for (const int tiles : numbers(options_, "tiles", "16"))
+          for (const int in_flight : numbers(options_, "in_flight", "3"))
+            for (const int slack : numbers(options_, "slack", "0")) {
+              steps().tune({.in_flight = in_flight, .slack = slack, .most_tiles = tiles});
+              fmt::print(" tiles {} in flight {} slack {}: {:.4f};", tiles, in_flight, slack,
+                         time(batch, context));
+              std::fflush(stdout);
+            }
+        fmt::print("\n");
+      }
+  }
+
+  void timeline(const std::string& path) {
+    DecodeTuning tuning;
+    tuning.in_flight = numbers(options_, "in_flight", "3").front();
+    tuning.slack = numbers(options_, "slack", "0").front();
+    steps().tune(tuning);
+    steps().keep_stamps();
+    time(numbers(options_, "batches", "1").front(), numbers(options_, "contexts", "1024").front());
+    const std::vector<std::int64_t> stamps = steps().stamps();
+    const DecodePlan& plan = steps().plan();
+    Json json;
+    json["stamps"] = stamps;
+    json["processors"] = plan.processors;
+    json["fields"] = {"open", "loaded", "first", "last", "published", "asked", "asked_last",
+                      "retries"};
+    for (const PlannedPhase& phase : plan.phases)
+      json["phases"].push_back({{"kind", static_cast<int>(phase.kind)},
+                                {"layer", phase.layer},
+                                {"k", phase.k},
+                                {"bytes", phase.bytes()}});
+    std::ofstream(path) << json.dump();
+  }
+
+  EngineParts& parts_;
+  const Options& options_;
+  std::uint64_t random_ = 1;
+};
+
+Status run(const std::string& model, const Options& options) {
+  EngineOptions engine;
+  engine.model = model;
+  engine.device = "cuda";
+  if (model.ends_with(".json")) engine.load.format = LoadFormat::Dummy;
+  LoadedModel files = MILLRACE_TRY(load_model(engine.model, engine.load));
+  engine.context = std::min<std::int64_t>(files.config.max_position, 16384);
+  engine.max_sequences = 16;
+  engine.cache_tokens = 131072;
+  const std::unique_ptr<EngineParts> parts = MILLRACE_TRY(make_parts(std::move(files), engine));
+  if (!parts->model->decode_steps()) {
+    for (const KernelReport& report : parts->model->kernels())
+      fmt::print("{} {}\n", report.op, report.key);
+    return fail(ErrorCode::Unsupported, "{}: the decode step runs op by op", model);
+  }
+  if (!DecodeBench(*parts, options).run())
+    return fail(ErrorCode::Corrupt, "{}: logits differ", model);
+  return {};
+}
+
+}  // namespace
+}  // namespace millrace
+
+int main(int argc, char** argv) {
+  millrace::Options options;
+  for (int i = 2; i < argc; ++i) {
+    const std::string text = argv[i];
+    const std::size_t equals = std::min(text.find('='), text.size());
+    options[text.substr(0, equals)] = equals < text.size() ? text.substr(equals + 1) : "";
+  }
+  if (argc < 2) {
+    fmt::print(stderr, "usage: decode_bench MODEL [check] [time] [timeline=FILE] ...\n");
+    return 2;
+  }
+  const millrace::Status status = millrace::run(argv[1], options);
+  if (!status) fmt::print(stderr, "{}\n", status.error().message);
+  return status ? 0 : 1;
+}
