@@ -130,7 +130,7 @@ class DecodeBench {
       worst = std::max(worst, of_step);
       if (step % 4 == 0) errors += fmt::format(" {:.1e}", of_step);
     }
-    const bool good = worst < 2e-2;
+    const bool good = worst < 4e-2;
     fmt::print("check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by step{} {}\n",
                batch, context, worst, same, rows, errors, good ? "ok" : "WRONG");
     std::fflush(stdout);

@@ -1,7 +1,12 @@
 // Attention of one step, by the eight waves that multiply. An item is one KV head of one sequence
 // over a part of its cache, which comes through the ring like weights do: tiles of up to four cache
-// blocks of 16 tokens, keys then values. Waves take eight tokens of a tile each; what they hold is
-// put together per item here, and over items by the reader of the output (Inputs::load_parts).
+// blocks of 16 tokens, keys then values. A wave takes a block, four waves a tile, by tensor cores as
+// in ops/attention/attention_flash.cu: rows are the query heads of the KV head, and
+//   scores = Q K^T   the order of dimensions is free: a lane's 16 bytes are 8 neighbours
+//   out   += P V     column g of product j is dimension 8g + j, so that a lane's 16 bytes of a
+//                    value row serve eight products
+// What waves hold is put together per item here, and over items by the reader of the output
+// (Inputs::load_parts).
 #pragma once
 
 #include "ops/decode_step/decode_block.cuh"
@@ -13,7 +18,7 @@ constexpr int kGroup = kDecodeMostGroup;
 constexpr int kDim = kDecodeHeadDim;
 
 struct AttentionScratch {
-  float* queries;           // [group][64], times scale * log2(e)
+  std::uint32_t* queries;   // [group][64] BF16 pairs
   std::uint32_t* new_key;   // BF16 pairs of the token at hand
   std::uint32_t* new_value;
   float* sums;              // [wave][group][64]
@@ -23,7 +28,7 @@ struct AttentionScratch {
 inline __device__ AttentionScratch attention_scratch(const Block& b) {
   float* at = reinterpret_cast<float*>(b.input);
   AttentionScratch s;
-  s.queries = at;
+  s.queries = reinterpret_cast<std::uint32_t*>(at);
   s.new_key = reinterpret_cast<std::uint32_t*>(at + kGroup * kDim);
   s.new_value = s.new_key + kDim / 2;
   s.sums = at + kGroup * kDim + kDim;
@@ -48,7 +53,7 @@ inline __device__ std::uint32_t rotate(std::uint32_t pair, const float* weight, 
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   float a = low_half(pair);
   float b = high_half(pair);
-  const float scale = 1.0f / sqrtf(wave_sum(a * a + b * b) / kDim + epsilon);
+  const float scale = rsqrtf(wave_sum(a * a + b * b) / kDim + epsilon);
   a *= scale * weight[2 * lane];
   b *= scale * weight[2 * lane + 1];
   const float other_a = __shfl_xor_sync(~0u, a, 16);
@@ -71,10 +76,7 @@ inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const 
   const float* sines = p.sines + std::int64_t{span.position} * (kDim / 2);
   if (wave < group) {
     const std::uint32_t pair = look_for_pair(in + (item.kv_head * group + wave) * (kDim / 2));
-    const std::uint32_t q = rotate(pair, ph.norm, p.epsilon, cosines, sines);
-    constexpr float kScale = 0.125f * kLog2E;  // 1 / sqrt(64)
-    scratch.queries[wave * kDim + 2 * lane] = low_half(q) * kScale;
-    scratch.queries[wave * kDim + 2 * lane + 1] = high_half(q) * kScale;
+    scratch.queries[wave * (kDim / 2) + lane] = rotate(pair, ph.norm, p.epsilon, cosines, sines);
   }
   const bool newest = item.split == b.splits - 1;  // its part holds the token at hand
   if (!newest || wave < 4 || wave > 5) return;
@@ -93,73 +95,81 @@ inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const 
   reinterpret_cast<std::uint32_t*>(layer)[at + lane] = pair;
 }
 
-// What a wave has seen so far.
+// What a wave has seen so far, for query head g where lane = 4g + t.
 struct WaveState {
-  float q[kGroup][16];       // dimensions 8t..8t+7 and 32+8t..
-  float sums[kGroup][2];     // dimensions 2 lane, 2 lane + 1
-  float best[kGroup];
-  float total[kGroup];       // of this lane's tokens
+  uint4 q[2];        // dimensions 32c + 8t ..
+  float out[8][4];   // [j][i]: dimension 8 (2t + i) + j; the last two are no row's
+  float best;
+  float total;       // of this lane's tokens
 };
 
-// Eight tokens: lane 4i + t scores token i over a quarter of the dimensions.
-inline __device__ void visit(WaveState& s, const std::byte* keys, const std::byte* values,
-                             std::int64_t position, std::int64_t last, bool there,
-                             const AttentionScratch& scratch) {
+// Element j of two rows of eight, in one word.
+inline __device__ std::uint32_t pair_of(const uint4& a, const uint4& b, int j) {
+  const std::uint32_t low = j < 2 ? a.x : j < 4 ? a.y : j < 6 ? a.z : a.w;
+  const std::uint32_t high = j < 2 ? b.x : j < 4 ? b.y : j < 6 ? b.z : b.w;
+  return __byte_perm(low, high, j % 2 == 0 ? 0x5410 : 0x7632);
+}
+
+// One cache block, whose first token is at `position`; those after `last` are not there yet, and
+// `last` itself is in scratch.
+inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t position,
+                             std::int64_t last, const AttentionScratch& scratch) {
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
-  const int token = lane / 4;
+  const int g = lane / 4;
   const int t = lane % 4;
-  const bool visible = there && position + token <= last;
-  const std::byte* key = position + token == last
-                             ? reinterpret_cast<const std::byte*>(scratch.new_key)
-                             : keys + token * kDim * 2;
-  float scores[kGroup] = {};
-  if (visible) {
-    const uint4 k[2] = {*reinterpret_cast<const uint4*>(key + 16 * t),
-                        *reinterpret_cast<const uint4*>(key + 64 + 16 * t)};
+  const std::byte* values = keys + kDecodeBlockTokens * kDim * 2;
+  float scores[2][4] = {};
+  uint4 v[4];
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const std::uint32_t w[4] = {k[half].x, k[half].y, k[half].z, k[half].w};
+  for (int i = 0; i < 4; ++i) {
+    const int token = 2 * t + i % 2 + i / 2 * 8;
+    const std::byte* row = position + token == last
+                               ? reinterpret_cast<const std::byte*>(scratch.new_value)
+                               : values + token * kDim * 2;
+    v[i] = {};  // what nobody sees may be anything, NaN too
+    if (position + token <= last) v[i] = *reinterpret_cast<const uint4*>(row + 16 * g);
+  }
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
+  for (int n = 0; n < 2; ++n) {
+    const int token = 8 * n + g;
+    const std::byte* row = position + token == last
+                               ? reinterpret_cast<const std::byte*>(scratch.new_key)
+                               : keys + token * kDim * 2;
 #pragma unroll
-        for (int h = 0; h < kGroup; ++h) {
-          scores[h] = fmaf(s.q[h][8 * half + 2 * i], low_half(w[i]), scores[h]);
-          scores[h] = fmaf(s.q[h][8 * half + 2 * i + 1], high_half(w[i]), scores[h]);
-        }
+    for (int c = 0; c < 2; ++c) {
+      const uint4 k = *reinterpret_cast<const uint4*>(row + 64 * c + 16 * t);
+      multiply_add(scores[n], s.q[c].x, s.q[c].y, k.x, k.y);
+      multiply_add(scores[n], s.q[c].z, s.q[c].w, k.z, k.w);
     }
   }
-  float weights[kGroup];
+  float best = s.best;
+  float weights[2][2];
 #pragma unroll
-  for (int h = 0; h < kGroup; ++h) {
-    float score = scores[h];
-    score += __shfl_xor_sync(~0u, score, 1);
-    score += __shfl_xor_sync(~0u, score, 2);
-    if (!visible) score = -INFINITY;
-    float best = fmaxf(s.best[h], score);
-    best = fmaxf(best, __shfl_xor_sync(~0u, best, 4));
-    best = fmaxf(best, __shfl_xor_sync(~0u, best, 8));
-    best = fmaxf(best, __shfl_xor_sync(~0u, best, 16));
-    const float zero = best == -INFINITY ? 0.0f : best;
-    const float rescale = exp2f(s.best[h] - zero);
-    s.best[h] = best;
-    weights[h] = exp2f(score - zero);
-    s.total[h] = fmaf(s.total[h], rescale, weights[h]);
-    s.sums[h][0] *= rescale;
-    s.sums[h][1] *= rescale;
-  }
-  if (!there) return;
+  for (int n = 0; n < 2; ++n)
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    if (position + i > last) break;
-    const std::uint32_t v =
-        position + i == last ? scratch.new_value[lane]
-                             : reinterpret_cast<const std::uint32_t*>(values)[i * (kDim / 2) + lane];
-#pragma unroll
-    for (int h = 0; h < kGroup; ++h) {
-      const float weight = __shfl_sync(~0u, weights[h], 4 * i);
-      s.sums[h][0] = fmaf(weight, low_half(v), s.sums[h][0]);
-      s.sums[h][1] = fmaf(weight, high_half(v), s.sums[h][1]);
+    for (int i = 0; i < 2; ++i) {
+      const bool visible = position + 8 * n + 2 * t + i <= last;
+      weights[n][i] = visible ? scores[n][i] * (0.125f * kLog2E) : -INFINITY;
+      best = fmaxf(best, weights[n][i]);
     }
+  best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
+  best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
+  const float rescale = exp2f(s.best - best);
+  s.best = best;
+  s.total *= rescale;
+  std::uint32_t p[2];
+#pragma unroll
+  for (int n = 0; n < 2; ++n) {
+    const float low = exp2f(weights[n][0] - best);
+    const float high = exp2f(weights[n][1] - best);
+    s.total += low + high;
+    p[n] = pack_pair(low, high);
+  }
+#pragma unroll
+  for (int j = 0; j < 8; ++j) {
+    s.out[j][0] *= rescale;
+    s.out[j][1] *= rescale;
+    multiply_add(s.out[j], p[0], p[1], pair_of(v[0], v[1], j), pair_of(v[2], v[3], j));
   }
 }
 
@@ -180,37 +190,39 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
     prepare(p, b, ph, item, span, scratch);
     sync_multipliers();
     if (thread == 0) stamp(p, phase, kStampLoaded, clock64());
-    WaveState s;
+    const int g = lane / 4;
+    const int t = lane % 4;
+    WaveState s = {};
+    s.best = -INFINITY;
 #pragma unroll
-    for (int h = 0; h < kGroup; ++h) {
-      s.best[h] = -INFINITY;
-      s.total[h] = s.sums[h][0] = s.sums[h][1] = 0;
-#pragma unroll
-      for (int i = 0; i < 16; ++i)
-        s.q[h][i] = h < group ? scratch.queries[h * kDim + i / 8 * 32 + 8 * (lane % 4) + i % 8]
-                              : 0.0f;
-    }
-    for (std::int64_t block = item.first_block; block < item.last_block; block += 4) {
+    for (int c = 0; c < 2; ++c)
+      if (g < group)
+        s.q[c] = *reinterpret_cast<const uint4*>(scratch.queries + g * (kDim / 2) + 16 * c + 4 * t);
+    int turn = 0;
+    for (std::int64_t block = item.first_block; block < item.last_block; block += 4, turn ^= 1) {
       wait_for(&b.full[tile.at], tile.parity);
-      const std::byte* keys = b.ring + tile.at * kDecodeTileBytes + wave / 2 * 4096 + wave % 2 * 1024;
-      visit(s, keys, keys + 2048, (block + wave / 2) * kDecodeBlockTokens + wave % 2 * 8,
-            span.position, block + wave / 2 < item.last_block, scratch);
+      const std::int64_t mine = block + wave % 4;
+      if (wave / 4 == turn && mine < item.last_block)
+        visit(s, b.ring + tile.at * kDecodeTileBytes + wave % 4 * 4096, mine * kDecodeBlockTokens,
+              span.position, scratch);
       __syncwarp();
       if (lane == 0) arrive(&b.empty[tile.at]);
       tile.advance(p.tiles);
     }
     if (thread == 0) stamp(p, phase, kStampLast, clock64());
+    s.total += __shfl_xor_sync(~0u, s.total, 1);
+    s.total += __shfl_xor_sync(~0u, s.total, 2);
+    if (g < group) {
+      float* to = scratch.sums + (wave * kGroup + g) * kDim + 16 * t;
 #pragma unroll
-    for (int h = 0; h < kGroup; ++h) {
-      float total = s.total[h];
-      total += __shfl_xor_sync(~0u, total, 4);
-      total += __shfl_xor_sync(~0u, total, 8);
-      total += __shfl_xor_sync(~0u, total, 16);
-      *reinterpret_cast<float2*>(scratch.sums + (wave * kGroup + h) * kDim + 2 * lane) = {
-          s.sums[h][0], s.sums[h][1]};
-      if (lane == 0) {
-        scratch.best[wave * kGroup + h] = s.best[h];
-        scratch.total[wave * kGroup + h] = total;
+      for (int i = 0; i < 2; ++i)
+#pragma unroll
+        for (int j = 0; j < 8; j += 4)
+          *reinterpret_cast<float4*>(to + 8 * i + j) = {s.out[j][i], s.out[j + 1][i],
+                                                        s.out[j + 2][i], s.out[j + 3][i]};
+      if (t == 0) {
+        scratch.best[wave * kGroup + g] = s.best;
+        scratch.total[wave * kGroup + g] = s.total;
       }
     }
     sync_multipliers();
@@ -232,7 +244,7 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
       const int head = item.kv_head * group + h;
       std::uint32_t* out = b.exchange + item.row * p.row_words + ph.out;
       store_word(out + item.split * part_words(p) + head * kDim + d,
-                 __float_as_uint(total > 0 ? sum / total : 0.0f));
+                 __float_as_uint(total > 0 ? __fdividef(sum, total) : 0.0f));
       if (d == 0)
         store_word(out + kDecodeStepMostSplits * part_words(p) + item.split * p.heads + head,
                    __float_as_uint(total > 0 ? best + log2f(total) : -INFINITY));

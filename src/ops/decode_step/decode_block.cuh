@@ -88,9 +88,18 @@ struct AttentionItem {
 inline __device__ int attention_items(const DecodeStepParams& p, const Block& b) {
   return b.rows * p.kv_heads * b.splits;
 }
+// So many parts that most multiprocessors have one, but none shorter than 16 cache blocks: every
+// part is read again by all multiprocessors.
 inline __device__ int attention_splits(const DecodeStepParams& p, int rows) {
-  const int even = p.processors / (p.kv_heads * rows);
-  return even < 1 ? 1 : even > kDecodeStepMostSplits ? kDecodeStepMostSplits : even;
+  std::int64_t longest = 0;
+  for (int row = 0; row < rows; ++row) {
+    const std::int64_t position = p.batch.spans[row].position;
+    longest = position > longest ? position : longest;
+  }
+  const std::int64_t worth = longest / (16 * kDecodeBlockTokens) + 1;
+  std::int64_t splits = p.processors / (p.kv_heads * rows);
+  splits = splits < worth ? splits : worth;
+  return static_cast<int>(splits < 1 ? 1 : splits > kDecodeStepMostSplits ? kDecodeStepMostSplits : splits);
 }
 inline __device__ AttentionItem attention_item(const DecodeStepParams& p, const Block& b,
                                                int index) {

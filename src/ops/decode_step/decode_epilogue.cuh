@@ -21,42 +21,32 @@ class Epilogue {
   __device__ void run() {
     bool has_residual = false;
     for (int phase = 0; phase < p_.phase_count; ++phase) {
-      const DecodeStop& stop = b_.stops[phase];
+      const DecodeStop stop = b_.stops[phase];
       const DecodePhase& ph = stop.phase;
       if (ph.kind == DecodePhaseKind::Attention || stop.first == stop.last) continue;
       if (ph.kind == DecodePhaseKind::Residual && !has_residual) {
         take_embedding(stop);
         has_residual = true;
       }
+      const bool normed =
+          ph.source == DecodeSource::Residual || ph.source == DecodeSource::Embedding;
       scale_ = 1.0f;
       std::uint32_t* out = b_.exchange + row_ * p_.row_words + ph.out;
+#pragma unroll 1
       for (int unit = stop.first; unit < stop.last; ++unit) {
-        const bool first = unit == stop.first;
-        switch (ph.kind) {
-          case DecodePhaseKind::Conv: convolve(ph, phase, first, unit, out); break;
-          case DecodePhaseKind::Qkv: {
-            const float2 sums = take(ph, phase, first);
-            if (mine_) store_word(out + unit * 4 + pair_, pack_pair(sums.x, sums.y));
-            break;
-          }
-          case DecodePhaseKind::Residual: add_residual(ph, phase, unit, unit - stop.first, out); break;
-          case DecodePhaseKind::Swiglu: {
-            const float2 sums = take(ph, phase, first);
-            const float value = sums.x / (1.0f + expf(-sums.x)) * sums.y;
-            const float next = __shfl_down_sync(~0u, value, 1);
-            if (mine_ && pair_ % 2 == 0)
-              store_word(out + unit * 2 + pair_ / 2, pack_pair(value, next));
-            break;
-          }
-          case DecodePhaseKind::Head: {
-            const float2 sums = take(ph, phase, first);
-            if (mine_)
-              *reinterpret_cast<float2*>(p_.logits + row_ * p_.logits_stride +
-                                         unit * kDecodeSubRows + 2 * pair_) = sums;
-            break;
-          }
-          case DecodePhaseKind::Attention: break;
+        Columns columns = {};
+        float2 sums[3];
+        if (ph.kind == DecodePhaseKind::Conv) columns = older_columns(ph, unit);
+#pragma unroll
+        for (int sub = 0; sub < 3; ++sub) {
+          if (sub >= ph.subs) break;
+          wait_for(&b_.part_full[part_.at], part_.parity);
+          sums[sub] = take();
+          if (normed && sub == 0 && unit == stop.first) take_scale(ph, phase);
+          sums[sub].x *= scale_;
+          sums[sub].y *= scale_;
         }
+        finish(ph, unit, unit - stop.first, sums, columns, out);
       }
       __syncwarp();
       if (lane_ == 0) {
@@ -67,9 +57,15 @@ class Epilogue {
   }
 
  private:
-  // The next eight rows' sums, of all waves, times the norm's scale.
-  __device__ float2 take(const DecodePhase& ph, int phase, bool first) {
-    wait_for(&b_.part_full[part_.at], part_.parity);
+  // What a convolution knows of its two channels before the product is there.
+  struct Columns {
+    float2 sum;  // older columns, weighted
+    float2 tap;
+    float2* now;  // where the new column goes
+  };
+
+  // The next eight rows' sums, of all waves.
+  __device__ float2 take() {
     float2 sum = {};
     if (mine_) {
       const float* parts = b_.parts + part_.at * kDecodeWaves * kRows * kDecodeSubRows +
@@ -84,65 +80,77 @@ class Epilogue {
     __syncwarp();
     if (lane_ == 0) arrive(&b_.part_empty[part_.at]);
     part_.advance(p_.part_buffers);
-    const bool normed =
-        ph.source == DecodeSource::Residual || ph.source == DecodeSource::Embedding;
-    if (first && normed && mine_) {
-      const float* squares = b_.squares + phase % 2 * kDecodeWaves * kDecodeStepMostRows + row_;
-      float total = 0;
-#pragma unroll
-      for (int w = 0; w < kDecodeWaves; ++w) total += squares[w * kDecodeStepMostRows];
-      scale_ = 1.0f / sqrtf(total / static_cast<float>(ph.k) + p_.epsilon);
-    }
-    return {sum.x * scale_, sum.y * scale_};
+    return sum;
   }
 
-  // The two channels' older columns, weighted, then gates and the new column. This lane alone
-  // touches those channels' ring.
-  __device__ void convolve(const DecodePhase& ph, int phase, bool first, int unit,
-                           std::uint32_t* out) {
-    const std::int64_t channel = unit * kDecodeSubRows + 2 * pair_;
-    float2 sum = {};
-    float2 tap = {};
-    float2* column = nullptr;
-    if (mine_) {
-      float* ring = p_.conv_states + ph.cache_layer * p_.conv_layer_stride +
-                    span_.slot * p_.ring * p_.hidden + channel;
-      for (int k = 0; k < p_.taps - 1; ++k) {
-        const int position = span_.position - (p_.taps - 1 - k);
-        if (position < span_.conv_from || position < 0) continue;
-        const float2 v = *reinterpret_cast<const float2*>(ring + position % p_.ring * p_.hidden);
-        const float2 w =
-            *reinterpret_cast<const float2*>(ph.conv_kernel + k * p_.hidden + channel);
-        sum.x = fmaf(w.x, v.x, sum.x);
-        sum.y = fmaf(w.y, v.y, sum.y);
-      }
-      tap = *reinterpret_cast<const float2*>(ph.conv_kernel + (p_.taps - 1) * p_.hidden + channel);
-      column = reinterpret_cast<float2*>(ring + span_.position % p_.ring * p_.hidden);
-    }
-    const float2 gate_in = take(ph, phase, first);
-    const float2 gate_out = take(ph, phase, false);
-    const float2 z = take(ph, phase, false);
+  // The norm's factor, which is that of all sums.
+  __device__ void take_scale(const DecodePhase& ph, int phase) {
     if (!mine_) return;
-    const float2 now = {rounded(gate_in.x) * rounded(z.x), rounded(gate_in.y) * rounded(z.y)};
-    store_word(out + unit * 4 + pair_,
-               pack_pair(rounded(gate_out.x) * fmaf(tap.x, now.x, sum.x),
-                         rounded(gate_out.y) * fmaf(tap.y, now.y, sum.y)));
-    *column = now;
+    const float* squares = b_.squares + phase % 2 * kDecodeWaves * kDecodeStepMostRows + row_;
+    float total = 0;
+#pragma unroll
+    for (int w = 0; w < kDecodeWaves; ++w) total += squares[w * kDecodeStepMostRows];
+    scale_ = rsqrtf(total / static_cast<float>(ph.k) + p_.epsilon);
+  }
+
+  // This lane alone touches its channels' ring.
+  __device__ Columns older_columns(const DecodePhase& ph, int unit) const {
+    Columns columns = {};
+    if (!mine_) return columns;
+    const std::int64_t channel = unit * kDecodeSubRows + 2 * pair_;
+    float* ring = p_.conv_states + ph.cache_layer * p_.conv_layer_stride +
+                  span_.slot * p_.ring * p_.hidden + channel;
+    const float* kernel = ph.conv_kernel + channel;
+#pragma unroll 1
+    for (int k = 0; k < p_.taps - 1; ++k) {
+      const int position = span_.position - (p_.taps - 1 - k);
+      if (position < span_.conv_from || position < 0) continue;
+      const float2 v = *reinterpret_cast<const float2*>(
+          ring + position % static_cast<int>(p_.ring) * p_.hidden);
+      const float2 w = *reinterpret_cast<const float2*>(kernel + k * p_.hidden);
+      columns.sum.x = fmaf(w.x, v.x, columns.sum.x);
+      columns.sum.y = fmaf(w.y, v.y, columns.sum.y);
+    }
+    columns.tap = *reinterpret_cast<const float2*>(kernel + (p_.taps - 1) * p_.hidden);
+    columns.now = reinterpret_cast<float2*>(
+        ring + span_.position % static_cast<int>(p_.ring) * p_.hidden);
+    return columns;
+  }
+
+  // What follows the product.
+  __device__ void finish(const DecodePhase& ph, int unit, int own_unit, const float2 (&sums)[3],
+                         const Columns& columns, std::uint32_t* out) {
+    const float2 sum = sums[0];
+    if (ph.kind == DecodePhaseKind::Swiglu) {  // rows alternate: gate, up
+      const float value = __fdividef(sum.x, 1.0f + __expf(-sum.x)) * sum.y;
+      const float next = __shfl_down_sync(~0u, value, 1);
+      if (mine_ && pair_ % 2 == 0) store_word(out + unit * 2 + pair_ / 2, pack_pair(value, next));
+      return;
+    }
+    if (!mine_) return;
+    if (ph.kind == DecodePhaseKind::Residual) {
+      float2* at = residual(own_unit);
+      const float2 now = {at->x + sum.x, at->y + sum.y};
+      store_words(out + unit * kDecodeSubRows + 2 * pair_, __float_as_uint(now.x),
+                  __float_as_uint(now.y));
+      *at = now;
+    } else if (ph.kind == DecodePhaseKind::Conv) {
+      const float2 now = {rounded(sum.x) * rounded(sums[2].x), rounded(sum.y) * rounded(sums[2].y)};
+      store_word(out + unit * 4 + pair_,
+                 pack_pair(rounded(sums[1].x) * fmaf(columns.tap.x, now.x, columns.sum.x),
+                           rounded(sums[1].y) * fmaf(columns.tap.y, now.y, columns.sum.y)));
+      *columns.now = now;
+    } else if (ph.kind == DecodePhaseKind::Qkv) {
+      store_word(out + unit * 4 + pair_, pack_pair(sum.x, sum.y));
+    } else {
+      *reinterpret_cast<float2*>(p_.logits + row_ * p_.logits_stride + unit * kDecodeSubRows +
+                                 2 * pair_) = sum;
+    }
   }
 
   __device__ float2* residual(int own_unit) const {
     return reinterpret_cast<float2*>(b_.residual +
                                      (own_unit * kRows + row_) * kDecodeSubRows + 2 * pair_);
-  }
-  __device__ void add_residual(const DecodePhase& ph, int phase, int unit, int own_unit,
-                               std::uint32_t* out) {
-    const float2 sums = take(ph, phase, false);
-    if (!mine_) return;
-    float2* at = residual(own_unit);
-    const float2 now = {at->x + sums.x, at->y + sums.y};
-    store_words(out + unit * kDecodeSubRows + 2 * pair_, __float_as_uint(now.x),
-                __float_as_uint(now.y));
-    *at = now;
   }
   // The residual stream begins as the token's embedding.
   __device__ void take_embedding(const DecodeStop& stop) const {

@@ -10,8 +10,9 @@ namespace millrace::cuda::decode {
 template <int kRows>
 class Inputs {
  public:
-  static constexpr int kMostQuads = 4;  // strips of a normed input, in fours
-  static constexpr int kMostOctets = 6;  // strips of a packed one, in eights
+  static constexpr int kQuads = 2;   // strips that are asked for at once: of a normed input, in fours
+  static constexpr int kOctets = 4;  // of a packed one, in eights
+  static constexpr int kPartsAtOnce = 4;
   static constexpr int kAtOnce = kRows < 4 ? kRows : 4;
 
   __device__ Inputs(const DecodeStepParams& p, const Block& b) : p_(p), b_(b) {
@@ -49,54 +50,56 @@ class Inputs {
   // F32 words, or the embedding's BF16 in phase 0. A lane takes 4 columns of every fourth strip.
   __device__ int load_normed(const DecodePhase& ph, int phase) {
     const int strips = ph.k / kDecodeStripColumns;
-    const int first = lane_ / 8;
     const int column = 32 * wave_ + lane_ % 8 * 4;
-    float4 weights[kMostQuads];
-#pragma unroll
-    for (int j = 0; j < kMostQuads; ++j) {
-      const int strip = 4 * j + first;
-      weights[j] = strip < strips ? __ldg(reinterpret_cast<const float4*>(
-                                        ph.norm + strip * kDecodeStripColumns + column))
-                                  : float4{};
-    }
-    if (phase > 0) await_input(b_, phase);
     int looks = 0;
 #pragma unroll
-    for (int r0 = 0; r0 < kRows; r0 += kAtOnce) {
-      uint4 v[kAtOnce][kMostQuads];
-      bool missing;
-      do {
-        missing = false;
+    for (int r = 0; r < kRows; ++r) squares_[r] = 0;
+    float4 weights[kQuads];
+    const auto load_weights = [&](int first) {
+#pragma unroll
+      for (int j = 0; j < kQuads; ++j)
+        if (first + 4 * j < strips)
+          weights[j] = __ldg(reinterpret_cast<const float4*>(
+              ph.norm + (first + 4 * j) * kDecodeStripColumns + column));
+    };
+    load_weights(lane_ / 8);
+    if (phase > 0) await_input(b_, phase);
+#pragma unroll 1
+    for (int first = lane_ / 8; first < strips; first += 4 * kQuads) {
+      if (first >= 4 * kQuads) load_weights(first);
+#pragma unroll
+      for (int r0 = 0; r0 < kRows; r0 += kAtOnce) {
+        uint4 v[kAtOnce][kQuads];
+        bool missing;
+        do {
+          missing = false;
+#pragma unroll
+          for (int r = 0; r < kAtOnce; ++r)
+#pragma unroll
+            for (int j = 0; j < kQuads; ++j) {
+              v[r][j] = {};
+              if (first + 4 * j < strips && r0 + r < b_.rows)
+                v[r][j] = look(ph, r0 + r, (first + 4 * j) * kDecodeStripColumns + column);
+            }
+#pragma unroll
+          for (int r = 0; r < kAtOnce; ++r)
+#pragma unroll
+            for (int j = 0; j < kQuads; ++j) missing |= is_missing(v[r][j]);
+          if (++looks > kMostLooks) __trap();
+        } while (missing);
 #pragma unroll
         for (int r = 0; r < kAtOnce; ++r)
 #pragma unroll
-          for (int j = 0; j < kMostQuads; ++j) {
-            const int strip = 4 * j + first;
-            v[r][j] = {};
-            if (strip < strips && r0 + r < b_.rows)
-              v[r][j] = look(ph, r0 + r, strip * kDecodeStripColumns + column);
+          for (int j = 0; j < kQuads; ++j) {
+            const float x[4] = {__uint_as_float(v[r][j].x), __uint_as_float(v[r][j].y),
+                                __uint_as_float(v[r][j].z), __uint_as_float(v[r][j].w)};
+            squares_[r0 + r] += x[0] * x[0] + x[1] * x[1] + x[2] * x[2] + x[3] * x[3];
+            if (first + 4 * j < strips && r0 + r < b_.rows)
+              *reinterpret_cast<uint2*>(
+                  place(r0 + r, (first + 4 * j) * kDecodeStripColumns + column)) = {
+                  pack_pair(x[0] * weights[j].x, x[1] * weights[j].y),
+                  pack_pair(x[2] * weights[j].z, x[3] * weights[j].w)};
           }
-#pragma unroll
-        for (int r = 0; r < kAtOnce; ++r)
-#pragma unroll
-          for (int j = 0; j < kMostQuads; ++j) missing |= is_missing(v[r][j]);
-        if (++looks > kMostLooks) __trap();
-      } while (__any_sync(~0u, missing));
-#pragma unroll
-      for (int r = 0; r < kAtOnce; ++r) {
-        float squares = 0;
-#pragma unroll
-        for (int j = 0; j < kMostQuads; ++j) {
-          const int strip = 4 * j + first;
-          const float x[4] = {__uint_as_float(v[r][j].x), __uint_as_float(v[r][j].y),
-                              __uint_as_float(v[r][j].z), __uint_as_float(v[r][j].w)};
-          squares += x[0] * x[0] + x[1] * x[1] + x[2] * x[2] + x[3] * x[3];
-          if (strip < strips && r0 + r < b_.rows)
-            *reinterpret_cast<uint2*>(place(r0 + r, strip * kDecodeStripColumns + column)) = {
-                pack_pair(x[0] * weights[j].x, x[1] * weights[j].y),
-                pack_pair(x[2] * weights[j].z, x[3] * weights[j].w)};
-        }
-        squares_[r0 + r] = squares;
       }
     }
     return looks;
@@ -114,41 +117,40 @@ class Inputs {
   // BF16 pairs. A lane takes 8 columns of every eighth strip.
   __device__ int load_packed(const DecodePhase& ph, int phase) {
     const int strips = ph.k / kDecodeStripColumns;
-    const int first = lane_ / 4;
     const int column = 32 * wave_ + lane_ % 4 * 8;
     await_input(b_, phase);
     int looks = 0;
+#pragma unroll 1
+    for (int first = lane_ / 4; first < strips; first += 8 * kOctets) {
+#pragma unroll 1
+      for (int r0 = 0; r0 < b_.rows; r0 += kAtOnce) {
+        uint4 v[kAtOnce][kOctets];
+        bool missing;
+        do {
+          missing = false;
 #pragma unroll
-    for (int r0 = 0; r0 < kRows; r0 += kAtOnce) {
-      uint4 v[kAtOnce][kMostOctets];
-      bool missing;
-      do {
-        missing = false;
+          for (int r = 0; r < kAtOnce; ++r)
+#pragma unroll
+            for (int j = 0; j < kOctets; ++j) {
+              v[r][j] = {};
+              if (first + 8 * j < strips && r0 + r < b_.rows)
+                v[r][j] = load_words(b_.exchange + (r0 + r) * p_.row_words + ph.in +
+                                     ((first + 8 * j) * kDecodeStripColumns + column) / 2);
+            }
+#pragma unroll
+          for (int r = 0; r < kAtOnce; ++r)
+#pragma unroll
+            for (int j = 0; j < kOctets; ++j) missing |= is_missing(v[r][j]);
+          if (++looks > kMostLooks) __trap();
+        } while (missing);
 #pragma unroll
         for (int r = 0; r < kAtOnce; ++r)
 #pragma unroll
-          for (int j = 0; j < kMostOctets; ++j) {
-            const int strip = 8 * j + first;
-            v[r][j] = {};
-            if (strip < strips && r0 + r < b_.rows)
-              v[r][j] = load_words(b_.exchange + (r0 + r) * p_.row_words + ph.in +
-                                   (strip * kDecodeStripColumns + column) / 2);
-          }
-#pragma unroll
-        for (int r = 0; r < kAtOnce; ++r)
-#pragma unroll
-          for (int j = 0; j < kMostOctets; ++j) missing |= is_missing(v[r][j]);
-        if (++looks > kMostLooks) __trap();
-      } while (__any_sync(~0u, missing));
-#pragma unroll
-      for (int r = 0; r < kAtOnce; ++r)
-#pragma unroll
-        for (int j = 0; j < kMostOctets; ++j) {
-          const int strip = 8 * j + first;
-          if (strip < strips && r0 + r < b_.rows)
-            *reinterpret_cast<uint4*>(place(r0 + r, strip * kDecodeStripColumns + column)) =
-                v[r][j];
-        }
+          for (int j = 0; j < kOctets; ++j)
+            if (first + 8 * j < strips && r0 + r < b_.rows)
+              *reinterpret_cast<uint4*>(
+                  place(r0 + r, (first + 8 * j) * kDecodeStripColumns + column)) = v[r][j];
+      }
     }
     return looks;
   }
@@ -158,54 +160,82 @@ class Inputs {
     const int strips = ph.k / kDecodeStripColumns;
     const int column = 32 * wave_ + lane_ % 8 * 4;
     await_input(b_, phase);
-    int all_looks = 0;
+    int looks = 0;
+#pragma unroll 1
     for (int r = 0; r < b_.rows; ++r) {
       const std::uint32_t* parts = b_.exchange + r * p_.row_words + ph.in;
       const std::uint32_t* logs = parts + kDecodeStepMostSplits * part_words(p_);
-      for (int strip = lane_ / 8; strip < strips; strip += 4) {
-        const int c = strip * kDecodeStripColumns + column;
-        uint4 v[kDecodeStepMostSplits];
-        std::uint32_t log[kDecodeStepMostSplits];
-        bool missing;
-        int looks = 0;
-        do {
-          missing = false;
+#pragma unroll 1
+      for (int first = lane_ / 8; first < strips; first += 4 * kQuads) {
+        float best[kQuads];
+        float total[kQuads];
+        float sums[kQuads][4];
 #pragma unroll
-          for (int s = 0; s < kDecodeStepMostSplits; ++s) {
-            v[s] = {};
-            log[s] = __float_as_uint(-INFINITY);
-            if (s < b_.splits) {
-              v[s] = load_words(parts + s * part_words(p_) + c);
-              log[s] = load_word(logs + s * p_.heads + c / kDecodeHeadDim);
+        for (int j = 0; j < kQuads; ++j) {
+          best[j] = -INFINITY;
+          total[j] = sums[j][0] = sums[j][1] = sums[j][2] = sums[j][3] = 0;
+        }
+#pragma unroll 1
+        for (int s0 = 0; s0 < b_.splits; s0 += kPartsAtOnce) {
+          uint4 v[kQuads][kPartsAtOnce];
+          std::uint32_t log[kQuads][kPartsAtOnce];
+          bool missing;
+          do {
+            missing = false;
+#pragma unroll
+            for (int j = 0; j < kQuads; ++j)
+#pragma unroll
+              for (int s = 0; s < kPartsAtOnce; ++s) {
+                v[j][s] = {};
+                log[j][s] = __float_as_uint(-INFINITY);
+                if (s0 + s < b_.splits && first + 4 * j < strips) {
+                  const int c = (first + 4 * j) * kDecodeStripColumns + column;
+                  v[j][s] = load_words(parts + (s0 + s) * part_words(p_) + c);
+                  log[j][s] = load_word(logs + (s0 + s) * p_.heads + c / kDecodeHeadDim);
+                }
+              }
+#pragma unroll
+            for (int j = 0; j < kQuads; ++j)
+#pragma unroll
+              for (int s = 0; s < kPartsAtOnce; ++s)
+                missing |= is_missing(v[j][s]) || log[j][s] == kDecodeUnwritten;
+            if (++looks > kMostLooks) __trap();
+          } while (missing);
+#pragma unroll
+          for (int j = 0; j < kQuads; ++j) {
+            float highest = best[j];
+#pragma unroll
+            for (int s = 0; s < kPartsAtOnce; ++s)
+              highest = fmaxf(highest, __uint_as_float(log[j][s]));
+            if (highest == -INFINITY) continue;  // parts without tokens
+            const float rescale = exp2f(best[j] - highest);
+            best[j] = highest;
+            total[j] *= rescale;
+#pragma unroll
+            for (int i = 0; i < 4; ++i) sums[j][i] *= rescale;
+#pragma unroll
+            for (int s = 0; s < kPartsAtOnce; ++s) {
+              const float weight = exp2f(__uint_as_float(log[j][s]) - highest);
+              total[j] += weight;
+              sums[j][0] = fmaf(weight, __uint_as_float(v[j][s].x), sums[j][0]);
+              sums[j][1] = fmaf(weight, __uint_as_float(v[j][s].y), sums[j][1]);
+              sums[j][2] = fmaf(weight, __uint_as_float(v[j][s].z), sums[j][2]);
+              sums[j][3] = fmaf(weight, __uint_as_float(v[j][s].w), sums[j][3]);
             }
           }
-#pragma unroll
-          for (int s = 0; s < kDecodeStepMostSplits; ++s)
-            missing |= is_missing(v[s]) || log[s] == kDecodeUnwritten;
-          if (++looks > kMostLooks) __trap();
-        } while (missing);
-        all_looks += looks;
-        float best = -INFINITY;
-#pragma unroll
-        for (int s = 0; s < kDecodeStepMostSplits; ++s)
-          best = fmaxf(best, __uint_as_float(log[s]));
-        float total = 0;
-        float sums[4] = {};
-#pragma unroll
-        for (int s = 0; s < kDecodeStepMostSplits; ++s) {
-          const float weight = exp2f(__uint_as_float(log[s]) - best);
-          total += weight;
-          sums[0] = fmaf(weight, __uint_as_float(v[s].x), sums[0]);
-          sums[1] = fmaf(weight, __uint_as_float(v[s].y), sums[1]);
-          sums[2] = fmaf(weight, __uint_as_float(v[s].z), sums[2]);
-          sums[3] = fmaf(weight, __uint_as_float(v[s].w), sums[3]);
         }
-        const float inverse = 1.0f / total;
-        *reinterpret_cast<uint2*>(place(r, c)) = {pack_pair(sums[0] * inverse, sums[1] * inverse),
-                                                  pack_pair(sums[2] * inverse, sums[3] * inverse)};
+#pragma unroll
+        for (int j = 0; j < kQuads; ++j) {
+          if (first + 4 * j >= strips) continue;
+          const float inverse = __fdividef(1.0f, total[j]);
+          *reinterpret_cast<uint2*>(
+              place(r, (first + 4 * j) * kDecodeStripColumns + column)) = {
+              pack_pair(sums[j][0] * inverse, sums[j][1] * inverse),
+              pack_pair(sums[j][2] * inverse, sums[j][3] * inverse)};
+        }
       }
     }
-    return all_looks;
+    return looks;
   }
 
   const DecodeStepParams& p_;

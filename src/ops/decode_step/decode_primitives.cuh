@@ -102,7 +102,7 @@ inline __device__ float rounded(float x) { return __bfloat162float(__float2bfloa
 // sums[row g of a][columns 2t, 2t+1] += a (rows 8 to 15 are zero) * b.
 inline __device__ void multiply_add(float (&sums)[4], std::uint32_t a0, std::uint32_t a2,
                                     std::uint32_t b0, std::uint32_t b1) {
-  asm volatile(
+  asm(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %5}, "
       "{%7, %8}, {%0, %1, %2, %3};"
       : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])

@@ -41,16 +41,15 @@ class Producer {
     const int subs = (stop.last - stop.first) * stop.phase.subs;
     const std::int64_t sub_bytes = std::int64_t{strips} * kDecodeStripBytes;
     const std::byte* from = stop.phase.weights + stop.first * stop.phase.subs * sub_bytes;
-    for (int sub = 0; sub < subs; ++sub)
-      for (int strip = 0; strip < strips; strip += kDecodeTileStrips) {
-        const int count = strips - strip < kDecodeTileStrips ? strips - strip : kDecodeTileStrips;
-        const int bytes = count * kDecodeStripBytes;
-        std::byte* to = claim(bytes);
-        if (sub == 0 && strip == 0) stamp(p_, phase, kStampAsked, clock64());
-        copy_bulk(to, from, bytes, &b_.full[turn_.at]);
-        turn_.advance(p_.tiles);
-        from += bytes;
-      }
+    const int tile = decode_tile_strips(strips);
+    const int bytes = tile * kDecodeStripBytes;
+    for (int left = subs * (strips / tile); left > 0; --left) {
+      std::byte* to = claim(bytes);
+      if (left == subs * (strips / tile)) stamp(p_, phase, kStampAsked, clock64());
+      copy_bulk(to, from, bytes, &b_.full[turn_.at]);
+      turn_.advance(p_.tiles);
+      from += bytes;
+    }
     stamp(p_, phase, kStampAskedLast, clock64());
   }
 

@@ -8,65 +8,186 @@
 namespace millrace::cuda::decode {
 
 template <int kRows>
-__device__ void run_products(const DecodeStepParams& p, const Block& b) {
-  const int wave = static_cast<int>(threadIdx.x) / kLanes;
-  const int lane = static_cast<int>(threadIdx.x) % kLanes;
-  const int g = lane / 4;  // row of weights, row of input
-  const int t = lane % 4;
-  const bool first_wave = wave == 0 && lane == 0;
-  Inputs<kRows> inputs(p, b);
-  Turn tile;
-  Turn part;
-  part.parity = 1;
-  const std::byte* x = b.input + g * decode_row_bytes(p.widest_k) + 64 * wave + 16 * t;
-  for (int phase = 0; phase < p.phase_count; ++phase) {
-    const DecodeStop& stop = b.stops[phase];
-    if (stop.phase.kind == DecodePhaseKind::Attention) {
-      attend(p, b, stop.phase, phase, tile);
-      continue;
-    }
-    if (stop.first == stop.last) continue;
-    const int looks = inputs.load(stop.phase, phase);
-    __syncwarp();
-    if (first_wave) {
-      stamp(p, phase, kStampLoaded, clock64());
-      stamp(p, phase, kStampRetries, looks);
-    }
-    const int strips = stop.phase.k / kDecodeStripColumns;
-    const int subs = (stop.last - stop.first) * stop.phase.subs;
-    for (int sub = 0; sub < subs; ++sub) {
-      float even[4] = {};
-      float odd[4] = {};
-      for (int strip = 0; strip < strips; strip += kDecodeTileStrips) {
-        wait_for(&b.full[tile.at], tile.parity);
-        if (first_wave && sub == 0 && strip == 0) stamp(p, phase, kStampFirst, clock64());
-        const std::byte* w = b.ring + tile.at * kDecodeTileBytes + wave * 512 + lane * 16;
-#pragma unroll
-        for (int i = 0; i < kDecodeTileStrips; ++i) {
-          if (strip + i >= strips) break;
-          const uint4 weights = *reinterpret_cast<const uint4*>(w + i * kDecodeStripBytes);
-          uint4 in = {};
-          if (g < b.rows)
-            in = *reinterpret_cast<const uint4*>(x + (strip + i) * (2 * kDecodeStripColumns));
-          multiply_add(even, in.x, in.y, weights.x, weights.y);
-          multiply_add(odd, in.z, in.w, weights.z, weights.w);
-        }
-        __syncwarp();
-        if (lane == 0) arrive(&b.empty[tile.at]);
-        tile.advance(p.tiles);
-      }
-      if (sub == 0) inputs.leave_squares(phase);
-      wait_for(&b.part_empty[part.at], part.parity);
-      if (g < kRows)
-        *reinterpret_cast<float2*>(b.parts +
-                                   ((part.at * kDecodeWaves + wave) * kRows + g) * kDecodeSubRows +
-                                   2 * t) = {even[0] + odd[0], even[1] + odd[1]};
-      __syncwarp();
-      if (lane == 0) arrive(&b.part_full[part.at]);
-      part.advance(p.part_buffers);
-    }
-    if (first_wave) stamp(p, phase, kStampLast, clock64());
+class Multiplier {
+ public:
+  __device__ Multiplier(const DecodeStepParams& p, const Block& b) : p_(p), b_(b), inputs_(p, b) {
+    wave_ = static_cast<int>(threadIdx.x) / kLanes;
+    lane_ = static_cast<int>(threadIdx.x) % kLanes;
+    const int g = lane_ / 4;  // row of weights, row of input
+    const int t = lane_ % 4;
+    has_row_ = g < b.rows;
+    writes_ = g < kRows;
+    stamps_ = p.stamps && threadIdx.x == 0;
+    part_.parity = 1;
+    x_ = b.input + g * decode_row_bytes(p.widest_k) + 64 * wave_ + 16 * t;
+    w_ = b.ring + wave_ * 512 + lane_ * 16;
+    parts_ = b.parts + (wave_ * kRows + g) * kDecodeSubRows + 2 * t;
   }
-}
+
+  __device__ void run() {
+#pragma unroll 1
+    for (int phase = 0; phase < p_.phase_count; ++phase) {
+      const DecodeStop stop = b_.stops[phase];
+      if (stop.phase.kind == DecodePhaseKind::Attention) {
+        attend(p_, b_, stop.phase, phase, tile_);
+        continue;
+      }
+      if (stop.first == stop.last) continue;
+      const int strips = stop.phase.k / kDecodeStripColumns;
+      const int subs = (stop.last - stop.first) * stop.phase.subs;
+      const int looks = inputs_.load(stop.phase, phase);
+      __syncwarp();
+      if (stamps_) {
+        stamp(p_, phase, kStampLoaded, clock64());
+        stamp(p_, phase, kStampRetries, looks);
+      }
+      const int tile = decode_tile_strips(strips);
+      if (strips == 8)
+        multiply_resident<4, 2>(subs, phase);
+      else if (strips == 6)
+        multiply_resident<3, 2>(subs, phase);
+      else if (strips == 4)
+        multiply_resident<4, 1>(subs, phase);
+      else if (tile == 4)
+        multiply_streaming<4>(subs, strips / 4, phase);
+      else if (tile == 3)
+        multiply_streaming<3>(subs, strips / 3, phase);
+      else
+        multiply_streaming<1>(subs, strips, phase);
+      if (stamps_) stamp(p_, phase, kStampLast, clock64());
+    }
+  }
+
+ private:
+  template <int kTile>
+  struct Pieces {
+    uint4 at[kTile];
+  };
+  // Sums of eight rows of weights, in chains that do not wait for each other.
+  struct Sums {
+    float chain[4][4] = {};
+    __device__ float2 total() const {
+      return {(chain[0][0] + chain[1][0]) + (chain[2][0] + chain[3][0]),
+              (chain[0][1] + chain[1][1]) + (chain[2][1] + chain[3][1])};
+    }
+  };
+
+  template <int kTile>
+  __device__ Pieces<kTile> weights() const {
+    Pieces<kTile> pieces;
+    const std::byte* from = w_ + tile_.at * kDecodeTileBytes;
+#pragma unroll
+    for (int i = 0; i < kTile; ++i)
+      pieces.at[i] = *reinterpret_cast<const uint4*>(from + i * kDecodeStripBytes);
+    return pieces;
+  }
+  template <int kTile>
+  __device__ Pieces<kTile> input(int strip) const {
+    Pieces<kTile> pieces;
+#pragma unroll
+    for (int i = 0; i < kTile; ++i) {
+      pieces.at[i] = {};
+      if (has_row_)
+        pieces.at[i] =
+            *reinterpret_cast<const uint4*>(x_ + (strip + i) * (2 * kDecodeStripColumns));
+    }
+    return pieces;
+  }
+  template <int kTile>
+  static __device__ void multiply(Sums& sums, const Pieces<kTile>& x, const Pieces<kTile>& w) {
+#pragma unroll
+    for (int i = 0; i < kTile; ++i) {
+      multiply_add(sums.chain[2 * i % 4], x.at[i].x, x.at[i].y, w.at[i].x, w.at[i].y);
+      multiply_add(sums.chain[2 * i % 4 + 1], x.at[i].z, x.at[i].w, w.at[i].z, w.at[i].w);
+    }
+  }
+  // This wave is through with the tile at hand.
+  __device__ void release(int at) const {
+    __syncwarp();
+    if (lane_ == 0) arrive(&b_.empty[at]);
+  }
+  __device__ void leave(const Sums& sums) {
+    wait_for(&b_.part_empty[part_.at], part_.parity);
+    if (writes_)
+      *reinterpret_cast<float2*>(parts_ + part_.at * kDecodeWaves * kRows * kDecodeSubRows) =
+          sums.total();
+    __syncwarp();
+    if (lane_ == 0) arrive(&b_.part_full[part_.at]);
+    part_.advance(p_.part_buffers);
+  }
+
+  // The input stays in registers: kTiles tiles make up a row.
+  template <int kTile, int kTiles>
+  __device__ void multiply_resident(int subs, int phase) {
+    Pieces<kTile> x[kTiles];
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i) x[i] = input<kTile>(i * kTile);
+#pragma unroll 1
+    for (int sub = 0; sub < subs; ++sub) {
+      Sums sums;
+      Pieces<kTile> w[kTiles];
+      int at[kTiles];
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) {
+        wait_for(&b_.full[tile_.at], tile_.parity);
+        if (stamps_ && sub == 0 && i == 0) stamp(p_, phase, kStampFirst, clock64());
+        w[i] = weights<kTile>();
+        at[i] = tile_.at;
+        tile_.advance(p_.tiles);
+      }
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) multiply(sums, x[i], w[i]);
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) release(at[i]);
+      if (sub == 0) inputs_.leave_squares(phase);
+      leave(sums);
+    }
+  }
+
+  // The input is read again for every eight rows. Two tiles at a time, where both are there.
+  template <int kTile>
+  __device__ void multiply_streaming(int subs, int tiles, int phase) {
+#pragma unroll 1
+    for (int sub = 0; sub < subs; ++sub) {
+      Sums sums;
+#pragma unroll 1
+      for (int tile = 0; tile < tiles; tile += 2) {
+        wait_for(&b_.full[tile_.at], tile_.parity);
+        if (stamps_ && sub == 0 && tile == 0) stamp(p_, phase, kStampFirst, clock64());
+        const Pieces<kTile> first_w = weights<kTile>();
+        const Pieces<kTile> first_x = input<kTile>(tile * kTile);
+        const int first = tile_.at;
+        tile_.advance(p_.tiles);
+        if (tile + 1 < tiles) {
+          wait_for(&b_.full[tile_.at], tile_.parity);
+          const Pieces<kTile> w = weights<kTile>();
+          const Pieces<kTile> x = input<kTile>((tile + 1) * kTile);
+          const int at = tile_.at;
+          tile_.advance(p_.tiles);
+          multiply(sums, first_x, first_w);
+          release(first);
+          multiply(sums, x, w);
+          release(at);
+        } else {
+          multiply(sums, first_x, first_w);
+          release(first);
+        }
+      }
+      if (sub == 0) inputs_.leave_squares(phase);
+      leave(sums);
+    }
+  }
+
+  const DecodeStepParams& p_;
+  const Block& b_;
+  Inputs<kRows> inputs_;
+  Turn tile_;
+  Turn part_;
+  const std::byte* x_;
+  const std::byte* w_;
+  float* parts_;
+  int wave_, lane_;
+  bool has_row_, writes_, stamps_;
+};
 
 }  // namespace millrace::cuda::decode

@@ -19,6 +19,11 @@ struct DecodeStop {
   std::int32_t last;
 };
 
+// Strips that make up a tile: as many as divide a row evenly.
+constexpr int decode_tile_strips(int strips) {
+  return strips % 4 == 0 ? 4 : strips % 3 == 0 ? 3 : 1;
+}
+
 // Rows of input lie 64 bytes further on than their length, so that two of them meet other banks.
 constexpr std::int64_t decode_row_bytes(std::int64_t widest_k) { return widest_k * 2 + 64; }
 // Attention's scratch lies where rows of input lie in other phases.

@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kThreads, 1) decode_step(const __grid_constant
   __syncthreads();
   const int wave = thread / kLanes;
   if (wave < kDecodeWaves) {
-    run_products<kRows>(p, b);
+    Multiplier<kRows>(p, b).run();
   } else if (wave == kEpilogueWave) {
     Epilogue<kRows>(p, b).run();
   } else if (wave == kProducerWave) {
