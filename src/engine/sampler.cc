@@ -71,6 +71,10 @@ bool samples_on_host(const SamplingParams& params) {
   return params.logprobs >= 0 || !params.logit_bias.empty();
 }
 
+std::string damaged_weights(std::int64_t position) {
+  return fmt::format("the model gave NaN at position {}: its weights are damaged", position);
+}
+
 Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed)
     : params_(params), row_(sample_row_of(params, seed)) {
   const auto size = static_cast<std::size_t>(vocab);
@@ -87,8 +91,7 @@ void Sampler::observe_prompt(std::span<const TokenId> prompt) {
 
 Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t position) {
   if (std::any_of(logits.begin(), logits.end(), [](float x) { return x != x; }))
-    return fail(ErrorCode::Corrupt, "the model gave NaN at position {}: its weights are damaged",
-                position);
+    return fail(ErrorCode::Corrupt, "{}", damaged_weights(position));
   SampledToken result;
   double normaliser = 0;
   if (params_.logprobs >= 0) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -22,6 +23,9 @@ SampleRow sample_row_of(const SamplingParams& params, std::uint64_t seed);
 // Logprobs and bias are computed on the host.
 bool samples_on_host(const SamplingParams& params);
 
+// What is said of logits that hold a NaN: any choice would be a lie.
+std::string damaged_weights(std::int64_t position);
+
 // Holds one request's history and scratch. Nothing is allocated after construction but the
 // logprobs that are handed out.
 class Sampler {
@@ -33,7 +37,7 @@ class Sampler {
   void observe_prompt(std::span<const TokenId> prompt);
 
   // The token at `position` (its index in the sequence) from logits [vocab], which are changed.
-  // Fails when the logits hold NaN: then the weights are damaged, and any choice would be a lie.
+  // Fails when the logits hold NaN.
   Result<SampledToken> sample(std::span<float> logits, std::int64_t position);
 
  private:

@@ -32,15 +32,10 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   const MatrixView x = workspace.residual;
   const MatrixView u = workspace.normed;
 
-  const auto norm = [&](const MatrixView& in, const float* weight, const MatrixView& out,
-                        std::int64_t count, const std::int32_t* gather) {
-    rms_norm_->launch({.in = in,
-                       .gather = gather,
-                       .weight = weight,
-                       .out = out,
-                       .rows = count,
-                       .epsilon = epsilon},
-                      stream);
+  const auto norm = [&](const float* weight) {
+    rms_norm_->launch(
+        {.in = x, .gather = nullptr, .weight = weight, .out = u, .rows = rows, .epsilon = epsilon},
+        stream);
   };
   // Fused ops see the residual stream, not its norm, and leave no values to observe between.
   const bool few = observer == nullptr && rows <= NormLinear::kMostRows;
@@ -67,7 +62,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                                 stream);
       return multiply(conv.out_proj, mixed, x, x, rows, stream);
     }
-    norm(x, norm_weight, u, rows, nullptr);
+    norm(norm_weight);
     multiply(conv.in_proj, u, {}, gates, rows, stream);
     short_conv_->launch({.gates = gates,
                          .kernel = conv.kernel,
@@ -101,7 +96,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                           .rows = rows},
                          stream);
     } else {
-      norm(x, norm_weight, u, rows, nullptr);
+      norm(norm_weight);
       if (weights.qkv.weight) {
         multiply(weights.qkv, u, {}, qkv, rows, stream);
       } else {
@@ -150,7 +145,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                             stream);
       return multiply(weights.w2, gate, x, x, rows, stream);
     }
-    norm(x, norm_weight, u, rows, nullptr);
+    norm(norm_weight);
     if (weights.w13.weight) {
       multiply(weights.w13, u, {}, workspace.wide.columns_from(0, 2 * width), rows, stream);
     } else {
@@ -163,7 +158,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
 
   // 6: the same through the chosen experts
   const auto moe = [&](const MoeWeights& weights, int layer, const float* norm_weight) {
-    norm(x, norm_weight, u, rows, nullptr);
+    norm(norm_weight);
     multiply(weights.router, u, {}, workspace.router, rows, stream);
     moe_route_->launch({.logits = workspace.router,
                         .bias = weights.bias,
@@ -213,8 +208,25 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
     observe("ffn", index);
   }
   if (input.logit_count == 0) return;
-  if (few && fused_.head) {
-    fused_.head->launch({.in = x,
+  head(input, workspace, stream, observer);
+  if (!input.samples) return;
+  check(sample_ != nullptr, "a step is to choose tokens that the device cannot");
+  sample_->launch({.logits = workspace.logits,
+                   .samples = input.samples,
+                   .history = input.history,
+                   .sampled = input.sampled,
+                   .results = input.results,
+                   .workspace = workspace.sample_memory,
+                   .rows = input.logit_count},
+                  stream);
+}
+
+// 4.2: logits = head(norm(x)) of the rows that want them
+void Lfm2::head(const StepInput& input, Workspace& workspace, Stream& stream,
+                ForwardObserver* observer) const {
+  const auto epsilon = static_cast<float>(config_.norm_epsilon);
+  if (!observer && input.batch.rows <= NormLinear::kMostRows && fused_.head) {
+    fused_.head->launch({.in = workspace.residual,
                          .gather = input.logit_rows,
                          .norm_weight = weights_.final_norm,
                          .epsilon = epsilon,
@@ -224,9 +236,15 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                         stream);
     return;
   }
-  norm(x, weights_.final_norm, u, input.logit_count, input.logit_rows);
-  if (observer) observer->on_stage("final_norm", 0, u, input.logit_count);
-  multiply(weights_.head, u, {}, workspace.logits, input.logit_count, stream);
+  rms_norm_->launch({.in = workspace.residual,
+                     .gather = input.logit_rows,
+                     .weight = weights_.final_norm,
+                     .out = workspace.normed,
+                     .rows = input.logit_count,
+                     .epsilon = epsilon},
+                    stream);
+  if (observer) observer->on_stage("final_norm", 0, workspace.normed, input.logit_count);
+  multiply(weights_.head, workspace.normed, {}, workspace.logits, input.logit_count, stream);
 }
 
 }  // namespace millrace

@@ -120,6 +120,7 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
         {activation, kv_dtype, config_.head_dim, config_.heads / config_.kv_heads}));
   }
   silu_mul_ = MILLRACE_TRY(chooser.choose<SiluMul>({activation, config_.ffn_width}));
+  sample_ = chooser.find<Sample>({activation, config_.vocab});
   if (config_.moe)
     moe_route_ = MILLRACE_TRY(
         chooser.choose<MoeRoute>({activation, config_.moe->experts, config_.moe->top_k}));
