@@ -6,6 +6,8 @@
 //   kWave                        lanes that execute together: 32 or 64
 //   shuffle(v, lane)             v of another lane of the wave; every lane must take part
 //   shuffle_xor(v, mask)         v of lane ^ mask
+//   any_lane(condition)          does it hold in any lane of the wave? every lane must take part
+//   exp2_fast(x)                 2^x to about 22 bits; 0 where the result would be denormal
 //   sync_wave()                  orders shared memory among the lanes of a wave
 //   load_once(p)                 16 bytes that nobody reads again soon: past the first cache
 //   float_of_bits, bits_of_float

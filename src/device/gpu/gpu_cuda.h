@@ -17,6 +17,14 @@ template <typename T>
 __device__ T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffu, value, mask);
 }
+inline __device__ bool any_lane(bool condition) {
+  return __any_sync(0xffffffffu, condition);
+}
+inline __device__ float exp2_fast(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
 inline __device__ void sync_wave() {
   __syncwarp();
 }

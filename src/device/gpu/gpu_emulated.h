@@ -39,6 +39,14 @@ template <typename T>
 T shuffle_xor(T value, int mask) {
   return shuffle(value, static_cast<int>(threadIdx.x % kWave) ^ mask);
 }
+inline bool any_lane(bool condition) {
+  for (int mask = kWave / 2; mask > 0; mask /= 2)
+    condition = shuffle_xor(condition, mask) || condition;
+  return condition;
+}
+inline float exp2_fast(float x) {
+  return std::exp2(x);
+}
 inline void sync_wave() {
   emulated::sync_wave();
 }
