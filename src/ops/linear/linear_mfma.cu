@@ -23,7 +23,7 @@ class GemmTile {
   static constexpr int kSide = kTile / 2;        // of a wave's share: two by two waves
   static constexpr int kBlocks = kSide / 16;     // MFMA products along it
   static constexpr int kUnits = kStep / 8;       // 16-byte units of a row's step
-  static constexpr int kPitch = 2 * kStep + 16;  // bytes: the lanes of a load hit all banks
+  static constexpr int kPitch = 2 * kStep;       // bytes of a row
   static constexpr int kLoads = kTile * kUnits / kThreads;  // of a thread, an operand and step
   static constexpr int kSharedBytes = 2 * kTile * kPitch;
   static_assert(kLoads * kThreads == kTile * kUnits);
@@ -83,15 +83,17 @@ class GemmTile {
   __device__ void store(const Operands& from) const {
     for (int i = 0; i < kLoads; ++i) {
       const int unit = static_cast<int>(threadIdx.x) + i * kThreads;
-      const int at = unit / kUnits * kPitch + 16 * (unit % kUnits);
+      const int at = place(unit / kUnits, unit % kUnits);
       *reinterpret_cast<gpu::Bits16*>(weight_shared_ + at) = from.weight[i];
       *reinterpret_cast<gpu::Bits16*>(in_shared_ + at) = from.in[i];
     }
   }
 
+  // Where a row's unit lies: rows are rotated, so that the lanes of a load hit all banks.
+  static __device__ int place(int row, int unit) { return row * kPitch + 16 * (unit ^ (row % 8)); }
+
   __device__ gpu::Bits16 fragment(const std::byte* shared, int first, int chunk) const {
-    return *reinterpret_cast<const gpu::Bits16*>(shared + (first + r_) * kPitch + 64 * chunk +
-                                                 16 * g_);
+    return *reinterpret_cast<const gpu::Bits16*>(shared + place(first + r_, 4 * chunk + g_));
   }
 
   __device__ void multiply(float (&sums)[kBlocks][kBlocks][4]) const {
