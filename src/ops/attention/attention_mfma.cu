@@ -192,7 +192,7 @@ __device__ Keys keys_of(const AttentionParams& p, const SpanView& span, int kv_h
 constexpr int kPrefillWaves = 4;
 // Of 16 rows a wave: what registers hold.
 template <int kDim>
-constexpr int kPrefillTiles = kDim <= 64 ? 4 : 2;
+constexpr int kPrefillTiles = kDim <= 64 ? 2 : 1;
 
 // Grid: token tiles of the longest span, KV heads, spans.
 template <int kDim>
