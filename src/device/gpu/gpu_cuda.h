@@ -5,7 +5,10 @@
 
 #include "device/cuda/cuda_stream.h"
 
+#define MILLRACE_GPU_WORDS on_nvidia
+
 namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
 
 constexpr int kWave = 32;
 
@@ -115,4 +118,5 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream& str
                 "a kernel launch");
 }
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -10,6 +10,7 @@
 #include "device/gpu/gpu.h"
 
 namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
 
 #if defined(MILLRACE_GPU_EMULATED)
 
@@ -64,4 +65,5 @@ inline __device__ void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4],
 
 #endif
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -21,6 +21,7 @@
 
 #include "device/gpu/gpu_mma.h"
 #include "ops/gpu_support.h"
+#include "ops/stream/stream_rows.cuh"
 
 namespace millrace::MILLRACE_GPU::stream {
 
@@ -33,41 +34,6 @@ constexpr int kStageLoads = 4;  // 16-byte loads of weights a lane makes in a st
 constexpr int kDeepRing = 6;    // stages, where the staged rows leave room for two blocks
 constexpr int kShallowRing = 4;
 constexpr std::size_t kHalfOfShared = 113 * 1024;  // of a multiprocessor's, on Hopper
-
-// Up to three matrices of one shape [columns, k] whose columns of equal index belong together.
-struct Weights {
-  const BF16* part[3];
-  std::int64_t k;
-  int tiles;  // of 8 columns
-};
-
-// The rows are BF16; every use reads them from global memory.
-struct PlainRows {
-  static constexpr bool kStaged = false;
-  static constexpr bool kNormed = false;
-  const BF16* data;
-  std::int64_t stride;
-  int rows;
-};
-
-// The same, copied to shared memory first, so that no product waits for them: where they fit.
-struct CopiedRows : PlainRows {
-  static constexpr bool kStaged = true;
-  static constexpr std::int64_t kMostBytes = 64 * 1024;
-};
-
-// The rows are float and are normalised on the way (RMSNorm, spec 4.2): x * weight is rounded to
-// BF16, the factor 1/rms multiplies the finished sums.
-struct NormedRows {
-  static constexpr bool kStaged = true;
-  static constexpr bool kNormed = true;
-  const float* data;
-  std::int64_t stride;
-  const std::int32_t* gather;  // row m is gather[m] of data; null: m
-  const float* weight;
-  float epsilon;
-  int rows;
-};
 
 // Bytes between staged rows: 64 beyond the row, so that the lanes of a load hit all banks.
 __host__ __device__ constexpr std::int64_t staged_pitch(std::int64_t k) {
