@@ -177,7 +177,7 @@ class Bench {
       first += count;
       const StepSpan span = {&memory, chunk, SpanKind::Prefill,
                              first == tokens ? Logits::Last : Logits::None,
-                             parts_.runner->can_sample() ? &greedy_ : nullptr};
+                             first == tokens && parts_.runner->can_sample() ? &greedy_ : nullptr};
       parts_.runner->run({&span, 1});
     }
   }
