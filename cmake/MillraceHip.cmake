@@ -24,16 +24,16 @@ if(MILLRACE_HAS_HIP)
   if(NOT EXISTS ${MILLRACE_HIP_COMPILER})
     message(FATAL_ERROR "MILLRACE_HIP=ON: no ${MILLRACE_HIP_COMPILER}")
   endif()
-  # -fuse-cuid=none: objects do not depend on where the sources lie.
-  list(APPEND MILLRACE_HIP_FLAGS -x hip -std=c++20 -O3 -fPIC -fuse-cuid=none
-    --no-offload-new-driver -Wall -Wextra -Wno-missing-field-initializers -Werror)
+  list(APPEND MILLRACE_HIP_FLAGS -x hip -std=c++20 -O3 -fPIC --no-offload-new-driver -Wall -Wextra -Wno-missing-field-initializers -Werror)
 endif()
 message(STATUS "HIP backend: ${MILLRACE_HAS_HIP}")
 
 # millrace_hip_object(SOURCE OBJECT [flag ...]): a command that compiles SOURCE.
 function(millrace_hip_object source object)
+  # A name of its own for each source's code, the same wherever the sources lie.
+  get_filename_component(name ${source} NAME_WE)
   add_custom_command(OUTPUT ${object}
-    COMMAND ${CCACHE_PROGRAM} ${MILLRACE_HIP_COMPILER} ${MILLRACE_HIP_FLAGS} ${ARGN}
+    COMMAND ${CCACHE_PROGRAM} ${MILLRACE_HIP_COMPILER} ${MILLRACE_HIP_FLAGS} ${ARGN} -cuid=${name}
       -I${PROJECT_SOURCE_DIR}/src -MD -MF ${object}.d -c ${source} -o ${object}
     DEPENDS ${source} ${MILLRACE_HIP_COMPILER} DEPFILE ${object}.d
     COMMENT "Compiling ${source} for AMD" VERBATIM)

@@ -30,7 +30,8 @@ Result<std::unique_ptr<Device>> open_device(const std::string& name, int threads
   if (fine) return kind == "cuda" ? make_cuda_device(index) : make_hip_device(index);
   return fail(ErrorCode::InvalidArgument,
               "device: found '{}', expected auto, cpu, cuda, cuda:INDEX, hip, hip:INDEX, "
-              "emulated or emulated-amd", name);
+              "emulated or emulated-amd",
+              name);
 }
 
 }  // namespace millrace

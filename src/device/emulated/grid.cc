@@ -156,7 +156,7 @@ class BlockRunner {
   std::vector<Group> waves_;
   Group block_;
   unsigned wave_ = kWave;  // lanes
-  std::size_t next_ = 0;  // thread to begin
+  std::size_t next_ = 0;   // thread to begin
   unsigned left_ = 0;
   Thread* running_ = nullptr;
   Fiber* beginning_ = nullptr;

@@ -108,8 +108,9 @@ template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream&,
             Arguments... arguments) {
   const auto index = [](const Extent& e) { return emulated::Index{e.x, e.y, e.z}; };
-  emulated::run_grid(index(shape.grid), index(shape.block), shape.shared_bytes,
-                     [=] { kernel(static_cast<Parameters>(arguments)...); }, kWave);
+  emulated::run_grid(
+      index(shape.grid), index(shape.block), shape.shared_bytes,
+      [=] { kernel(static_cast<Parameters>(arguments)...); }, kWave);
 }
 
 }  // namespace MILLRACE_GPU_WORDS

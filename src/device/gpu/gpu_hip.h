@@ -2,11 +2,11 @@
 #pragma once
 
 // Standard headers before HIP's, which redefine what they use.
+#include <hip/hip_runtime.h>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-
-#include <hip/hip_runtime.h>
 
 #include "device/hip/hip_stream.h"
 
@@ -18,7 +18,6 @@ inline namespace MILLRACE_GPU_WORDS {
 
 // warpSize is no constant.
 constexpr int kWave = 64;
-
 
 template <typename T>
 __device__ T shuffle(T value, int lane) {
@@ -116,12 +115,11 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream& str
             Arguments... arguments) {
   const auto run = [&](Parameters... values) {
     void* pointers[] = {const_cast<void*>(static_cast<const void*>(&values))...};
-    static_cast<hip::HipStream&>(stream).launch(
-        reinterpret_cast<const void*>(kernel),
-        {{shape.grid.x, shape.grid.y, shape.grid.z},
-         {shape.block.x, shape.block.y, shape.block.z},
-         static_cast<unsigned>(shape.shared_bytes)},
-        pointers);
+    static_cast<hip::HipStream&>(stream).launch(reinterpret_cast<const void*>(kernel),
+                                                {{shape.grid.x, shape.grid.y, shape.grid.z},
+                                                 {shape.block.x, shape.block.y, shape.block.z},
+                                                 static_cast<unsigned>(shape.shared_bytes)},
+                                                pointers);
   };
   run(static_cast<Parameters>(arguments)...);
 }

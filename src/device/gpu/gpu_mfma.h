@@ -1,4 +1,5 @@
-// The matrix product of AMD's CDNA GPUs that kernels for them are built on, with an emulation of it.
+// The matrix product of AMD's CDNA GPUs that kernels for them are built on, with an emulation of
+// it.
 //
 // One wave computes c[16][16] += a[16][32] * b[16][32]^T in BF16 with float sums. With
 // lane = 16g + r:

@@ -25,9 +25,9 @@ constexpr int kCaptureThreadLocal = 1;
 // What we read of hipDeviceProp_t (its layout since HIP 6, "R0600").
 constexpr std::size_t kPropertiesBytes = 1472;
 constexpr std::size_t kNameOffset = 0;
-constexpr std::size_t kMemoryOffset = 288;          // totalGlobalMem, size_t
+constexpr std::size_t kMemoryOffset = 288;           // totalGlobalMem, size_t
 constexpr std::size_t kMultiprocessorsOffset = 388;  // int
-constexpr std::size_t kArchNameOffset = 1160;       // "gfx942:sramecc+:xnack-"
+constexpr std::size_t kArchNameOffset = 1160;        // "gfx942:sramecc+:xnack-"
 
 // Handles are pointers to what only the runtime knows.
 struct Api {

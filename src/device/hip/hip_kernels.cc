@@ -29,8 +29,7 @@ std::span<const std::unique_ptr<CodeImage>> code_images() {
   return announced();
 }
 
-Modules::Modules(std::shared_ptr<const Api> api,
-                 std::span<const std::unique_ptr<CodeImage>> images)
+Modules::Modules(std::shared_ptr<const Api> api, std::span<const std::unique_ptr<CodeImage>> images)
     : api_(std::move(api)) {
   try {
     for (const auto& image : images) {

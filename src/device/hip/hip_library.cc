@@ -13,8 +13,8 @@ std::vector<std::string> candidates() {
   std::vector<std::string> names;
   if (const char* root = std::getenv("ROCM_PATH"))
     names.push_back(std::string(root) + "/lib/libamdhip64.so");
-  for (const char* name : {"libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so",
-                           "/opt/rocm/lib/libamdhip64.so"})
+  for (const char* name :
+       {"libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so", "/opt/rocm/lib/libamdhip64.so"})
     names.emplace_back(name);
   return names;
 }
@@ -84,8 +84,8 @@ Result<std::shared_ptr<const Api>> load_hip() {
     const auto library = std::make_shared<Library>(handle);
     const std::string missing = library->bind_all();
     if (!missing.empty())
-      return fail(ErrorCode::Unavailable, "{}: no function {}; expected a HIP runtime of 6.0 or newer",
-                  name, missing);
+      return fail(ErrorCode::Unavailable,
+                  "{}: no function {}; expected a HIP runtime of 6.0 or newer", name, missing);
     return std::shared_ptr<const Api>(library, &library->api);
   }
   return fail(ErrorCode::Unavailable,

@@ -63,8 +63,8 @@ class WaveAttention {
   __device__ void load_query(int m, const BF16* query, std::int64_t at) {
     position[m] = query ? at : -1;
     for (int c = 0; c < kChunks; ++c)
-      q[m][c] = query ? *reinterpret_cast<const gpu::Bits16*>(query + 32 * c + 8 * g)
-                      : gpu::Bits16{};
+      q[m][c] =
+          query ? *reinterpret_cast<const gpu::Bits16*>(query + 32 * c + 8 * g) : gpu::Bits16{};
   }
 
   // Cache blocks 2 * index and 2 * index + 1.
@@ -76,8 +76,7 @@ class WaveAttention {
     for (int b = 0; b < 2; ++b) {
       const std::int64_t start = base + b * kBlockTokens;
       if (start > keys.last || start + kBlockTokens <= keys.first) continue;
-      const std::int64_t at =
-          keys.blocks[2 * index + b] * keys.block_stride + keys.head_offset;
+      const std::int64_t at = keys.blocks[2 * index + b] * keys.block_stride + keys.head_offset;
 #pragma unroll
       for (int c = 0; c < kChunks; ++c)
         k[b][c] = *reinterpret_cast<const gpu::Bits16*>(keys.key + at + r * kDim + 32 * c + 8 * g);
@@ -86,8 +85,8 @@ class WaveAttention {
         const int token = 4 * g + i;
         // What nobody sees may be anything, NaN too: zero weight would not keep it out.
         if (start + token >= keys.first && start + token <= keys.last)
-          v[4 * b + i] = *reinterpret_cast<const Values<kPer>*>(keys.value + at + token * kDim +
-                                                                kPer * r);
+          v[4 * b + i] =
+              *reinterpret_cast<const Values<kPer>*>(keys.value + at + token * kDim + kPer * r);
       }
     }
 #pragma unroll
@@ -100,10 +99,10 @@ class WaveAttention {
       const gpu::Bits16 weights = weigh(m, base, keys, scores);
 #pragma unroll
       for (int j = 0; j < kPer; ++j)
-        gpu::mfma_16x16x32(out[m][j],
-                           {pair(v[0], v[1], j), pair(v[2], v[3], j), pair(v[4], v[5], j),
-                            pair(v[6], v[7], j)},
-                           weights);
+        gpu::mfma_16x16x32(
+            out[m][j],
+            {pair(v[0], v[1], j), pair(v[2], v[3], j), pair(v[4], v[5], j), pair(v[6], v[7], j)},
+            weights);
     }
   }
 
@@ -118,8 +117,12 @@ class WaveAttention {
 
   // Value n of the 4 * kPer neighbouring dimensions that this lane has of its row, which begin at
   // first_dimension().
-  __device__ float value(int m, int n) const { return out[m][n % kPer][n / kPer]; }
-  __device__ int first_dimension() const { return 4 * kPer * g; }
+  __device__ float value(int m, int n) const {
+    return out[m][n % kPer][n / kPer];
+  }
+  __device__ int first_dimension() const {
+    return 4 * kPer * g;
+  }
 
   int g, r;  // lane 16g + r
   gpu::Bits16 q[kTiles][kChunks];
@@ -368,8 +371,7 @@ void run_shaped(const AttentionParams& p, Stream& stream) {
   auto* parts = static_cast<Part<kDim>*>(p.workspace);
   auto* arrivals = reinterpret_cast<int*>(parts + kFlashMostParts);
   gpu::launch(mfma_decode<kDim>,
-              {.grid = {static_cast<unsigned>(splits), kv_heads, spans},
-               .block = {kDecodeThreads}},
+              {.grid = {static_cast<unsigned>(splits), kv_heads, spans}, .block = {kDecodeThreads}},
               stream, p, group, parts, arrivals);
 }
 

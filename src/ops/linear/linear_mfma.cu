@@ -20,10 +20,10 @@ constexpr int kDies = 8;
 template <int kTile, int kStep>
 class GemmTile {
  public:
-  static constexpr int kSide = kTile / 2;        // of a wave's share: two by two waves
-  static constexpr int kBlocks = kSide / 16;     // MFMA products along it
-  static constexpr int kUnits = kStep / 8;       // 16-byte units of a row's step
-  static constexpr int kPitch = 2 * kStep;       // bytes of a row
+  static constexpr int kSide = kTile / 2;                   // of a wave's share: two by two waves
+  static constexpr int kBlocks = kSide / 16;                // MFMA products along it
+  static constexpr int kUnits = kStep / 8;                  // 16-byte units of a row's step
+  static constexpr int kPitch = 2 * kStep;                  // bytes of a row
   static constexpr int kLoads = kTile * kUnits / kThreads;  // of a thread, an operand and step
   static constexpr int kSharedBytes = 2 * kTile * kPitch;
   static_assert(kLoads * kThreads == kTile * kUnits);

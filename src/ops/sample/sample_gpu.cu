@@ -24,10 +24,9 @@ struct ChunkBest {
 
 // Of two, the better; ties go to the lower id, and a NaN wins over all.
 __device__ ChunkBest better(const ChunkBest& a, const ChunkBest& b) {
-  if (a.token < 0) return a;
-  if (b.token < 0) return b;
-  if (a.logit != b.logit) return a.logit > b.logit ? a : b;
-  return a.token < b.token ? a : b;
+  const bool first =
+      a.token < 0 || (b.token >= 0 && (a.logit != b.logit ? a.logit > b.logit : a.token < b.token));
+  return {first ? a.logit : b.logit, first ? a.token : b.token};
 }
 
 __device__ ChunkBest wave_best(ChunkBest best) {
@@ -54,10 +53,12 @@ __global__ void __launch_bounds__(kChunkThreads) sample_chunks(SampleParams p) {
   constexpr int kPerThread = static_cast<int>(kSampleChunk) / kChunkThreads;
   ChunkBest best = {-INFINITY, vocab};
   float values[kPerThread];
+#pragma unroll
   for (int j = 0; j < kPerThread; ++j) {
     const int token = first + j * kChunkThreads + static_cast<int>(threadIdx.x);
     values[j] = token < vocab ? logits[token] : -INFINITY;
   }
+#pragma unroll
   for (int j = 0; j < kPerThread; ++j) {
     const int token = first + j * kChunkThreads + static_cast<int>(threadIdx.x);
     if (token >= vocab) continue;
@@ -163,14 +164,18 @@ struct Kept {
   template <typename Use>
   __device__ void each_of_tile(int tile, const Use& use) const {
     float values[kBatch];
+#pragma unroll
     for (int j = 0; j < kBatch; ++j) {
       const int token = tile * kTile + j * kThreads + static_cast<int>(threadIdx.x);
       values[j] = token < vocab ? logits[token] : NAN;
     }
+#pragma unroll
     for (int j = 0; j < kBatch; ++j)
       use(j, values[j], tile * kTile + j * kThreads + static_cast<int>(threadIdx.x));
   }
-  __device__ int tiles() const { return (vocab + kTile - 1) / kTile; }
+  __device__ int tiles() const {
+    return (vocab + kTile - 1) / kTile;
+  }
 };
 
 // Where the best end that together are `wanted`, counted or weighed.

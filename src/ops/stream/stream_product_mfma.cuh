@@ -122,7 +122,9 @@ class Product {
     at.tile += step;
   }
 
-  __device__ int chunk_of(int stage, int u) const { return (stage * kUnroll + u) * kWaves + wave_; }
+  __device__ int chunk_of(int stage, int u) const {
+    return (stage * kUnroll + u) * kWaves + wave_;
+  }
 
   // Zeros where there are no weights: beyond the last column or chunk.
   __device__ void load_weights(Stage& stage, const Cursor& at) const {
@@ -177,7 +179,8 @@ class Product {
     if (r_ >= rows_ || chunk >= chunks_) return {};
     const std::int64_t at = std::int64_t{chunk} * kChunk + 8 * g_;
     if constexpr (Rows::kStaged)
-      return *reinterpret_cast<const gpu::Bits16*>(staged_ + r_ * staged_pitch(weights_.k) + 2 * at);
+      return *reinterpret_cast<const gpu::Bits16*>(staged_ + r_ * staged_pitch(weights_.k) +
+                                                   2 * at);
     else
       return *reinterpret_cast<const gpu::Bits16*>(in_.data + (first_row_ + r_) * in_.stride + at);
   }
@@ -268,8 +271,8 @@ void launch(Weights weights, std::int64_t columns, const Rows& in, const Epilogu
   using Kernel = Product<kParts, Rows, Epilogue>;
   weights.tiles = static_cast<int>((columns + kTileColumns - 1) / kTileColumns);
   const std::int64_t room = gpu::shared_limit(stream) - Kernel::kSquareBytes;
-  const int fit = static_cast<int>(
-      std::min<std::int64_t>(kMostRows, room / Kernel::row_bytes(weights.k)));
+  const int fit =
+      static_cast<int>(std::min<std::int64_t>(kMostRows, room / Kernel::row_bytes(weights.k)));
   const int groups = (in.rows + fit - 1) / fit;
   const int each = (in.rows + groups - 1) / groups;
   const int places = kBlocksEach * gpu::multiprocessors(stream);
