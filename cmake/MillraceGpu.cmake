@@ -25,37 +25,44 @@ if(NOT MILLRACE_CUDA STREQUAL "OFF")
 endif()
 message(STATUS "CUDA backend: ${MILLRACE_HAS_CUDA}")
 
+# AMD: see MillraceHip.cmake. Without it the kernels for AMD are built for the emulation, like those
+# for NVIDIA.
+include(MillraceHip)
+
 # millrace_gpu_sources(TARGET OPS rms_norm ... [SOURCES linear/linear_stream ...]
-#                      [CUDA cuda_only.cc ...] [CUDA_KERNELS cuda_only.cu ...] [EMULATED instead.cc ...])
+#                      [NVIDIA attention/attention_flash ...] [AMD attention/attention_mfma ...]
+#                      [CUDA cuda_only.cc ...] [CUDA_KERNELS cuda_only.cu ...]
+#                      [EMULATED instead.cc ...])
 # OP/OP_gpu.cu holds kernels (no header with fmt in it: nvcc cannot read that), OP/OP_gpu.cc says
 # what they can do; both are compiled once a backend, with MILLRACE_GPU naming it.
-# SOURCES are further .cu and .cc of the same name that only NVIDIA and the emulation can run.
-# gpu_absent.cc is compiled in their place for a backend that this build lacks.
+# SOURCES are further .cu and .cc of the same name; NVIDIA's and AMD's are those that only its GPUs,
+# and the emulation of them, can run.
+# gpu_absent.cc is compiled in their place where this build lacks CUDA.
 function(millrace_gpu_sources target)
-  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;CUDA;CUDA_KERNELS;EMULATED" ${ARGN})
-  set(kernels ${ARG_OPS})
-  list(TRANSFORM kernels REPLACE "(.+)" "\\1/\\1_gpu")
-  list(APPEND kernels ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;NVIDIA;AMD;CUDA;CUDA_KERNELS;EMULATED" ${ARGN})
+  set(common ${ARG_OPS})
+  list(TRANSFORM common REPLACE "(.+)" "\\1/\\1_gpu")
+  list(APPEND common ${ARG_SOURCES})
   set(rules "")
-  foreach(source IN LISTS kernels)
+  foreach(source IN LISTS common)
     if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source}.cc)
       list(APPEND rules ${source}.cc)
     endif()
   endforeach()
+  set(kernels ${common} ${ARG_NVIDIA})
   list(TRANSFORM kernels APPEND ".cu")
+  set(amd_kernels ${common} ${ARG_AMD})
+  list(TRANSFORM amd_kernels APPEND ".cu")
 
-  set(wrappers "")
-  foreach(source IN LISTS kernels)
-    string(MAKE_C_IDENTIFIER "${source}" id)
-    set(wrapper ${CMAKE_CURRENT_BINARY_DIR}/emulated_${id}.cc)
-    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${source}\"\n")
-    list(APPEND wrappers ${wrapper})
-  endforeach()
-  millrace_backend_sources(${target} emulated ${wrappers} ${rules} ${ARG_EMULATED})
-  target_compile_definitions(${target}_emulated PRIVATE MILLRACE_GPU_EMULATED)
-  # `#pragma unroll` is for GPUs: GCC does not know it, clang reports each one it does not follow.
-  target_compile_options(${target}_emulated PRIVATE
-    $<IF:$<CXX_COMPILER_ID:Clang>,-Wno-pass-failed,-Wno-unknown-pragmas>)
+  millrace_emulated_sources(${target} emulated 32 ${kernels})
+  target_sources(${target}_emulated PRIVATE ${rules} ${ARG_EMULATED})
+  if(MILLRACE_HAS_HIP)
+    millrace_backend_sources(${target} hip ${rules})
+    millrace_hip_kernels(${target} ${amd_kernels})
+  else()
+    millrace_emulated_sources(${target} hip 64 ${amd_kernels})
+    target_sources(${target}_hip PRIVATE ${rules})
+  endif()
 
   if(MILLRACE_HAS_CUDA)
     millrace_backend_sources(${target} cuda ${rules} ${ARG_CUDA})
@@ -76,7 +83,22 @@ function(millrace_gpu_sources target)
   else()
     millrace_backend_sources(${target} cuda gpu_absent.cc)
   endif()
-  millrace_backend_sources(${target} hip gpu_absent.cc)
+endfunction()
+
+# Kernels compiled by the host's compiler, for waves of so many lanes.
+function(millrace_emulated_sources target backend lanes)
+  set(wrappers "")
+  foreach(source IN LISTS ARGN)
+    string(MAKE_C_IDENTIFIER "${source}" id)
+    set(wrapper ${CMAKE_CURRENT_BINARY_DIR}/${backend}_${id}.cc)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${source}\"\n")
+    list(APPEND wrappers ${wrapper})
+  endforeach()
+  millrace_backend_sources(${target} ${backend} ${wrappers})
+  target_compile_definitions(${target}_${backend} PRIVATE MILLRACE_GPU_EMULATED=${lanes})
+  # `#pragma unroll` is for GPUs: GCC does not know it, clang reports each one it does not follow.
+  target_compile_options(${target}_${backend} PRIVATE
+    $<IF:$<CXX_COMPILER_ID:Clang>,-Wno-pass-failed,-Wno-unknown-pragmas>)
 endfunction()
 
 # C++ sources of one backend.

@@ -156,10 +156,10 @@ class ResponsesRenderer final : public Renderer {
     fields["item_id"] = item_["id"];
     fields["output_index"] = output_.size();
     fields["content_index"] = 0;
-    send(type, std::move(fields), out);
+    send(type, fields, out);
   }
 
-  void send(const std::string& type, Json fields, std::string& out) {
+  void send(const std::string& type, const Json& fields, std::string& out) {
     Json event = {{"type", type}, {"sequence_number", sequence_++}};
     event.update(fields);
     append_event(out, event, type);
@@ -172,8 +172,8 @@ class ResponsesRenderer final : public Renderer {
 
   Json response(const std::string& status) const {
     const Json& asked = spec_->shown_request;
-    const auto shown = [&](const char* key, Json otherwise) {
-      return asked.contains(key) ? asked[key] : std::move(otherwise);
+    const auto shown = [&](const char* key, const Json& otherwise) {
+      return asked.contains(key) ? asked[key] : otherwise;
     };
     const SamplingParams& sampling = spec_->request.sampling;
     const Choice& choice = choices_.front();

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/progress.h"
+#include "cli/bench_batches.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -131,7 +132,11 @@ class Bench {
         spans.clear();
         for (std::size_t i = 0; i < memories.size(); ++i) {
           tokens[i] = next_token();
-          spans.push_back({&memories[i], {&tokens[i], 1}, SpanKind::Decode, Logits::Last});
+          spans.push_back({&memories[i],
+                           {&tokens[i], 1},
+                           SpanKind::Decode,
+                           Logits::Last,
+                           parts_.runner->can_sample() ? &greedy_ : nullptr});
         }
         parts_.runner->run(spans);
       }
@@ -171,7 +176,8 @@ class Bench {
       for (TokenId& token : chunk) token = next_token();
       first += count;
       const StepSpan span = {&memory, chunk, SpanKind::Prefill,
-                             first == tokens ? Logits::Last : Logits::None};
+                             first == tokens ? Logits::Last : Logits::None,
+                             first == tokens && parts_.runner->can_sample() ? &greedy_ : nullptr};
       parts_.runner->run({&span, 1});
     }
   }
@@ -191,6 +197,7 @@ class Bench {
 
   EngineParts& parts_;
   const BenchOptions& options_;
+  SampleRow greedy_;
   std::uint64_t random_ = 1;
 };
 
@@ -282,12 +289,48 @@ Command add_bench(CLI::App& app) {
   bench_app->add_option("--decode-steps", options->decode_steps, "Steps of one repetition")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
+  auto batches = std::make_shared<BatchOptions>();
+  bench_app
+      ->add_option("--concurrency", batches->concurrency,
+                   "Time batches of so many requests through the whole engine instead of steps")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096));
+  bench_app->add_option("--input", batches->input, "Prompt tokens of such a request")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench_app->add_option("--output", batches->output, "Answer tokens of such a request")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  bench_app
+      ->add_option("--brief", batches->brief,
+                   "Answer tokens of the shorter run that is subtracted to get the time of a token")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench_app
+      ->add_option("--temperature", batches->sampling.temperature,
+                   "Of such requests; 0 takes the best token")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  bench_app->add_option("--top-k", batches->sampling.top_k, "Of such requests")
+      ->capture_default_str();
+  bench_app->add_option("--top-p", batches->sampling.top_p, "Of such requests")
+      ->capture_default_str();
+  bench_app->add_option("--min-p", batches->sampling.min_p, "Of such requests")
+      ->capture_default_str();
+  bench_app
+      ->add_option("--repetition-penalty", batches->sampling.repetition_penalty, "Of such requests")
+      ->capture_default_str();
   bench_app->add_flag("--json", options->json, "Print JSON");
   bench_app->add_option("--svg", options->svg, "Also draw the results into this file");
   return {bench_app, [=]() -> Status {
             if (options->ops) return bench_ops(*options);
             if (model->count() == 0)
               return fail(ErrorCode::InvalidArgument, "bench: give a model, or --ops");
+            if (!batches->concurrency.empty()) {
+              batches->repetitions = options->repetitions;
+              batches->json = options->json;
+              return bench_batches(options->model, *batches);
+            }
             return bench(*options);
           }};
 }

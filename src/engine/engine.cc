@@ -77,9 +77,23 @@ struct Running {
   std::vector<TokenId> tokens;  // prompt, then answer; reserved to its end
   std::int64_t prompt_length;
   std::int64_t max_length;  // of tokens
-  Sampler sampler;
+  SampleRow sample;         // how steps choose its tokens; else `sampler` does
+  std::optional<Sampler> sampler;
   std::optional<Detokenizer> detokenizer;
   StopMatcher stops;
+  bool scheduled = true;     // the scheduler knows it: more steps are to come
+  int in_flight = 0;         // steps begun and not ended that use its memory
+  bool keeps_memory = true;  // when it has ended
+};
+
+// A step that has been begun: who takes part, and who of them gets a token from it.
+struct StepInFlight {
+  struct Part {
+    Running* running;
+    bool gets_token;
+  };
+  std::vector<Part> parts;
+  bool host_samples = false;  // somebody's next token is chosen by the host
 };
 
 class EngineImpl final : public Engine {
@@ -87,10 +101,14 @@ class EngineImpl final : public Engine {
   EngineImpl(std::unique_ptr<EngineParts> parts, const EngineOptions& options)
       : parts_(std::move(parts)),
         keep_prefixes_(options.keep_prefixes),
+        overlap_(options.overlap.value_or(!parts_->device->uses_host_memory())),
         scheduler_({.step_budget = parts_->sizes.limits.max_rows,
                     .max_running = parts_->sizes.limits.max_spans}) {
     running_.reserve(static_cast<std::size_t>(parts_->sizes.slots));
+    ending_.reserve(static_cast<std::size_t>(parts_->sizes.slots));
     spans_.reserve(static_cast<std::size_t>(parts_->sizes.slots));
+    for (StepInFlight& step : steps_)
+      step.parts.reserve(static_cast<std::size_t>(parts_->sizes.slots));
     const GenerationDefaults& generation = parts_->files.generation;
     eos_ = generation.eos;
     if (eos_.empty() && parts_->files.config.eos) eos_.push_back(*parts_->files.config.eos);
@@ -121,22 +139,34 @@ class EngineImpl final : public Engine {
   void drop_cancelled();
   void admit_waiting();
   bool admit(const std::shared_ptr<Answer::State>& state);
+  // Whoever is left without a step to come can be waited for.
+  bool is_idle() const { return running_.empty() && begun_ == ended_; }
   void step();
+  bool begin_step();
+  void end_step();
   void break_down(const std::string& what);
   void publish_stats();
-  void accept_token(Running& running, std::span<float> logits);
+  void accept_token(Running& running, const SampledToken& sampled);
   // Ends an answer that has no memory, or gives its memory to the prefix store.
   void end(Answer::State& state, FinishReason reason, std::string text, std::string error = {});
-  void finish(RequestId id, FinishReason reason, std::string text, std::string error = {});
+  void finish(Running& running, FinishReason reason, std::string text, std::string error = {});
+  void unschedule(Running& running);
+  void give_back(std::unique_ptr<Running> running);
 
   std::unique_ptr<EngineParts> parts_;
   bool keep_prefixes_;
+  bool overlap_;
   Scheduler scheduler_;
   PrefixStore prefixes_;
   std::vector<TokenId> eos_;
   std::deque<std::shared_ptr<Answer::State>> waiting_;
   std::vector<std::unique_ptr<Running>> running_;
+  // Have ended, but a step in flight still uses their memory.
+  std::vector<std::unique_ptr<Running>> ending_;
   std::vector<StepSpan> spans_;
+  std::array<StepInFlight, Runner::kInFlight> steps_;
+  std::uint64_t begun_ = 0;
+  std::uint64_t ended_ = 0;
   RequestId next_id_ = 1;
   std::mt19937_64 seeds_{std::random_device{}()};
 
@@ -195,7 +225,7 @@ void EngineImpl::loop() {
     drop_cancelled();
     admit_waiting();
     publish_stats();
-    if (running_.empty())
+    if (is_idle())
       signal_.wait(seen, std::memory_order_acquire);
     else
       try {
@@ -206,7 +236,12 @@ void EngineImpl::loop() {
   }
   take_inbox();
   for (const auto& state : waiting_) end(*state, FinishReason::Cancelled, "");
-  while (!running_.empty()) finish(running_.back()->id, FinishReason::Cancelled, "");
+  while (!running_.empty()) finish(*running_.back(), FinishReason::Cancelled, "");
+  try {
+    while (begun_ != ended_) end_step();
+  } catch (const DeviceError& error) {
+    break_down(error.what());
+  }
 }
 
 // After the device has failed nothing can be computed any more: whoever runs or waits is told, and
@@ -215,7 +250,10 @@ void EngineImpl::break_down(const std::string& what) {
   failure_ = "the device failed: " + what;
   broken_.store(true, std::memory_order_release);
   scheduler_.advance();
-  while (!running_.empty()) finish(running_.back()->id, FinishReason::Failed, "", failure_);
+  ended_ = begun_;  // they never will
+  for (const auto& running : running_) running->in_flight = 0;
+  ending_.clear();
+  while (!running_.empty()) finish(*running_.back(), FinishReason::Failed, "", failure_);
   take_inbox();
   for (const auto& state : waiting_) end(*state, FinishReason::Failed, "", failure_);
   waiting_.clear();
@@ -241,7 +279,7 @@ void EngineImpl::drop_cancelled() {
     it = waiting_.erase(it);
   }
   for (std::size_t i = running_.size(); i-- > 0;)
-    if (running_[i]->state->cancelled) finish(running_[i]->id, FinishReason::Cancelled, "");
+    if (running_[i]->state->cancelled) finish(*running_[i], FinishReason::Cancelled, "");
 }
 
 void EngineImpl::admit_waiting() {
@@ -274,20 +312,26 @@ bool EngineImpl::admit(const std::shared_ptr<Answer::State>& state) {
   const std::int64_t cached = memory->length();
   const std::int64_t replay = memory->replay_count();
   const LoadedModel& files = parts_->files;
-  auto running = std::make_unique<Running>(
-      Running{.id = next_id_++,
-              .state = state,
-              .memory = std::move(*memory),
-              .tokens = {},
-              .prompt_length = prompt_length,
-              .max_length = max_length,
-              .sampler = Sampler(request.sampling, files.config.vocab, seeds_()),
-              .detokenizer = std::nullopt,
-              .stops = StopMatcher(request.stop)});
+  auto running =
+      std::make_unique<Running>(Running{.id = next_id_++,
+                                        .state = state,
+                                        .memory = std::move(*memory),
+                                        .tokens = {},
+                                        .prompt_length = prompt_length,
+                                        .max_length = max_length,
+                                        .sample = sample_row_of(request.sampling, seeds_()),
+                                        .sampler = std::nullopt,
+                                        .detokenizer = std::nullopt,
+                                        .stops = StopMatcher(request.stop)});
   running->tokens.reserve(static_cast<std::size_t>(max_length));
   running->tokens = request.prompt;
   running->tokens.reserve(static_cast<std::size_t>(max_length));
-  running->sampler.observe_prompt(request.prompt);
+  if (!overlap_ || !parts_->runner->can_sample() || samples_on_host(request.sampling)) {
+    running->sampler.emplace(request.sampling, files.config.vocab, running->sample.seed);
+    running->sampler->observe_prompt(request.prompt);
+  } else if (running->sample.uses_history) {
+    parts_->runner->set_history(running->memory, request.prompt, {});
+  }
   if (files.tokenizer)
     // Which special tokens are left out is decided token by token.
     running->detokenizer.emplace(*files.tokenizer, DecodeOptions{.skip_special_tokens = false});
@@ -304,9 +348,26 @@ bool EngineImpl::admit(const std::shared_ptr<Answer::State>& state) {
   return true;
 }
 
+// One step is begun for each that ends; with overlap, before that one ends, so that the device
+// always has work.
 void EngineImpl::step() {
-  spans_.clear();
+  const auto waits_for_host = [&] {
+    return begun_ != ended_ && steps_[(begun_ - 1) % Runner::kInFlight].host_samples;
+  };
+  while (begun_ != ended_ && (!overlap_ || waits_for_host())) end_step();
+  const bool began = begin_step();
+  const std::uint64_t stay = overlap_ && began ? 1 : 0;
+  while (begun_ - ended_ > stay) end_step();
+}
+
+// False if there is nothing to compute.
+bool EngineImpl::begin_step() {
   const std::span<const PlanSpan> plan = scheduler_.next_plan();
+  if (plan.empty()) return false;
+  spans_.clear();
+  StepInFlight& step = steps_[begun_ % Runner::kInFlight];
+  step.parts.clear();
+  step.host_samples = false;
   const auto running_of = [&](RequestId id) -> Running& {
     for (const auto& running : running_)
       if (running->id == id) return *running;
@@ -314,32 +375,62 @@ void EngineImpl::step() {
   };
   for (const PlanSpan& span : plan) {
     Running& running = running_of(span.id);
+    const bool unknown = span.first >= std::ssize(running.tokens);
+    check(!unknown || span.count == 1, "a plan goes on beyond the token that is being chosen");
     spans_.push_back({.memory = &running.memory,
-                      .tokens = std::span(running.tokens)
-                                    .subspan(static_cast<std::size_t>(span.first),
-                                             static_cast<std::size_t>(span.count)),
+                      .tokens = unknown ? std::span<const TokenId>(&kChosenOnDevice, 1)
+                                        : std::span<const TokenId>(running.tokens)
+                                              .subspan(static_cast<std::size_t>(span.first),
+                                                       static_cast<std::size_t>(span.count)),
                       .kind = span.kind,
-                      .logits = span.wants_logits ? Logits::Last : Logits::None});
+                      .logits = span.wants_logits ? Logits::Last : Logits::None,
+                      .sample = span.wants_logits && !running.sampler ? &running.sample : nullptr});
+    step.parts.push_back({&running, span.wants_logits});
+    step.host_samples = step.host_samples || (span.wants_logits && running.sampler);
   }
-  parts_->runner->run(spans_);
+  parts_->runner->begin(spans_);
+  ++begun_;
   ++counted_.steps;
-
-  // Ends come after advance(), so remember who gets logits while the plan is valid.
-  std::array<RequestId, 64> few;
-  std::vector<RequestId> many;
-  std::size_t count = 0;
-  for (const PlanSpan& span : plan) {
-    if (!span.wants_logits) continue;
-    if (count < few.size())
-      few[count] = span.id;
-    else
-      many.push_back(span.id);
-    ++count;
-  }
   scheduler_.advance();
-  for (std::size_t i = 0; i < count; ++i)
-    accept_token(running_of(i < few.size() ? few[i] : many[i - few.size()]),
-                 parts_->runner->logits(static_cast<std::int64_t>(i)));
+  for (const StepInFlight::Part& part : step.parts) {
+    Running& running = *part.running;
+    ++running.in_flight;
+    // Its last token is on its way.
+    if (part.gets_token && running.memory.length() + 1 >= running.max_length) unschedule(running);
+  }
+  return true;
+}
+
+void EngineImpl::end_step() {
+  parts_->runner->end();
+  StepInFlight& step = steps_[ended_++ % Runner::kInFlight];
+  std::int64_t row = -1;
+  for (const StepInFlight::Part& part : step.parts) {
+    Running& running = *part.running;
+    --running.in_flight;
+    if (part.gets_token) ++row;
+    const auto ended = std::find_if(ending_.begin(), ending_.end(),
+                                    [&](const auto& each) { return each.get() == &running; });
+    if (ended != ending_.end()) {
+      if (running.in_flight > 0) continue;
+      std::unique_ptr<Running> last = std::move(*ended);
+      ending_.erase(ended);
+      give_back(std::move(last));
+    } else if (part.gets_token && running.sampler) {
+      const Result<SampledToken> sampled =
+          running.sampler->sample(parts_->runner->logits(row), std::ssize(running.tokens));
+      if (sampled)
+        accept_token(running, *sampled);
+      else
+        finish(running, FinishReason::Failed, "", sampled.error().message);
+    } else if (part.gets_token) {
+      const TokenId token = parts_->runner->chosen(row);
+      if (token >= 0)
+        accept_token(running, {.token = token});
+      else
+        finish(running, FinishReason::Failed, "", damaged_weights(std::ssize(running.tokens)));
+    }
+  }
 }
 
 void EngineImpl::publish_stats() {
@@ -372,16 +463,10 @@ EngineStats EngineImpl::stats() const {
           .broken = broken_.load(kRelaxed)};
 }
 
-void EngineImpl::accept_token(Running& running, std::span<float> logits) {
+void EngineImpl::accept_token(Running& running, const SampledToken& sampled) {
   Answer::State& state = *running.state;
   Completion& completion = state.completion;
-  Result<SampledToken> sampled =
-      running.sampler.sample(logits, static_cast<std::int64_t>(running.tokens.size()));
-  if (!sampled) {
-    finish(running.id, FinishReason::Failed, "", sampled.error().message);
-    return;
-  }
-  const TokenId token = sampled->token;
+  const TokenId token = sampled.token;
   ++counted_.completion_tokens;
   if (completion.usage.completion_tokens++ == 0)
     completion.usage.first_token_seconds = seconds_since(state.submitted);
@@ -410,15 +495,15 @@ void EngineImpl::accept_token(Running& running, std::span<float> logits) {
   }
   completion.text += text;
   if (!reason) {
-    if (state.callback) state.callback({std::move(*sampled), std::move(text), {}, nullptr});
+    if (state.callback) state.callback({sampled, std::move(text), {}, nullptr});
     return;
   }
   completion.finish = *reason;
   completion.stop_string = running.stops.match();
   completion.usage.total_seconds = seconds_since(state.submitted);
-  if (state.callback) state.callback({std::move(*sampled), std::move(text), reason, &completion});
+  if (state.callback) state.callback({sampled, std::move(text), reason, &completion});
   state.callback = nullptr;
-  finish(running.id, *reason, "");
+  finish(running, *reason, "");
 }
 
 void EngineImpl::end(Answer::State& state, FinishReason reason, std::string text,
@@ -432,20 +517,35 @@ void EngineImpl::end(Answer::State& state, FinishReason reason, std::string text
   state.ended.notify_all();
 }
 
-void EngineImpl::finish(RequestId id, FinishReason reason, std::string text, std::string error) {
-  scheduler_.finish(id);
+void EngineImpl::unschedule(Running& running) {
+  if (std::exchange(running.scheduled, false)) scheduler_.finish(running.id);
+}
+
+// The answer ends now; its memory is free when no step in flight uses it.
+void EngineImpl::finish(Running& running, FinishReason reason, std::string text,
+                        std::string error) {
+  unschedule(running);
   const auto it = std::find_if(running_.begin(), running_.end(),
-                               [&](const auto& running) { return running->id == id; });
+                               [&](const auto& each) { return each.get() == &running; });
   check(it != running_.end(), "a request ends twice");
-  std::unique_ptr<Running> running = std::move(*it);
+  std::unique_ptr<Running> last = std::move(*it);
   running_.erase(it);
+  const std::shared_ptr<Answer::State> state = last->state;
+  last->keeps_memory = keep_prefixes_ && reason != FinishReason::Failed;
+  if (last->in_flight > 0)
+    ending_.push_back(std::move(last));
+  else
+    give_back(std::move(last));
+  end(*state, reason, std::move(text), std::move(error));
+}
+
+void EngineImpl::give_back(std::unique_ptr<Running> running) {
   // A failed request's memory may hold whatever made it fail.
-  if (keep_prefixes_ && reason != FinishReason::Failed) {
-    running->tokens.resize(static_cast<std::size_t>(running->memory.length()));
-    running->memory.rewind(running->memory.length());  // gives reserved blocks back
-    prefixes_.keep({std::move(running->tokens), std::move(running->memory)});
-  }
-  end(*running->state, reason, std::move(text), std::move(error));
+  if (!running->keeps_memory) return;
+  // With overlap a step may have run the token that ended the answer, never one after it.
+  running->tokens.resize(static_cast<std::size_t>(running->memory.length()));
+  running->memory.rewind(running->memory.length());  // gives reserved blocks back
+  prefixes_.keep({std::move(running->tokens), std::move(running->memory)});
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ struct EngineOptions {
   std::int64_t step_budget = 0;    // most tokens of one step; 0: 512, on a GPU 8192
   std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16
   bool keep_prefixes = true;       // reuse finished requests' memory
+  // Plan and queue a step while the one before it runs. Unset: where the device works by itself.
+  std::optional<bool> overlap;
   KernelOverrides kernels;
 };
 

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "ops/sample/sample_row.h"
 
 namespace millrace {
 std::int64_t Runner::bytes_for(const ModelConfig& config, DType activation,
@@ -19,6 +20,7 @@ std::size_t Runner::lay_out(const RunnerLimits& limits, std::byte* base, Inputs&
   };
   place(inputs.spans, limits.max_spans);
   place(inputs.logit_rows, limits.max_logit_rows);
+  place(inputs.samples, limits.max_logit_rows);
   place(inputs.tokens, limits.max_rows);
   place(inputs.row_spans, limits.max_rows);
   return at;
@@ -32,21 +34,31 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
       stream_(device.make_stream()),
       workspace_(device, model.config(), limits.max_rows, limits.max_logit_rows),
       decode_graphs_(static_cast<std::size_t>(limits.max_spans + 1)) {
-  const std::size_t bytes = lay_out(limits, nullptr, host_);
-  host_memory_ = device.allocate_pinned(bytes);
-  lay_out(limits, host_memory_.as<std::byte>(), host_);
-  there_ = host_;
-  const std::int32_t slots = cache.slots().count();
+  const std::size_t bytes = lay_out(limits, nullptr, there_);
+  for (std::size_t i = 0; i < kInFlight; ++i) {
+    host_memory_[i] = device.allocate_pinned(bytes);
+    lay_out(limits, host_memory_[i].as<std::byte>(), host_[i]);
+    steps_[i].done = device.make_event();
+  }
+  const auto slots = static_cast<std::size_t>(cache.slots().count());
+  const auto vocab = static_cast<std::size_t>(model.config().vocab);
   const std::size_t table_bytes =
-      static_cast<std::size_t>(slots * limits.max_blocks) * sizeof(std::int32_t);
-  table_versions_.resize(static_cast<std::size_t>(slots));
+      slots * static_cast<std::size_t>(limits.max_blocks) * sizeof(std::int32_t);
+  table_versions_.resize(slots);
   host_tables_ = device.allocate_pinned(table_bytes);
+  if (model.can_sample()) {
+    sampled_ = device.allocate(slots * sizeof(std::int32_t));
+    history_ = device.allocate(slots * vocab * sizeof(std::uint16_t));
+    results_ = device.allocate_pinned(static_cast<std::size_t>(kInFlight * limits.max_logit_rows) *
+                                      sizeof(std::int32_t));
+  }
   if (device.uses_host_memory()) return;
   device_tables_ = device.allocate(table_bytes);
   device_memory_ = device.allocate(bytes);
   lay_out(limits, device_memory_.as<std::byte>(), there_);
-  host_logits_ = device.allocate_pinned(
-      static_cast<std::size_t>(limits.max_logit_rows * model.config().vocab) * sizeof(float));
+  host_logits_ = device.allocate_pinned(static_cast<std::size_t>(limits.max_logit_rows) * vocab *
+                                        sizeof(float));
+  if (model.can_sample()) host_history_ = device.allocate_pinned(history_.bytes());
 }
 
 // The device's row for the memory's slot holds its block table when the step runs.
@@ -64,10 +76,30 @@ void Runner::bring_table(const SequenceMemory& memory) {
     device_->copy_in(device_tables_.as<std::int32_t>() + at, row, blocks.size_bytes(), *stream_);
 }
 
-StepInput Runner::pack(std::span<const StepSpan> spans) {
+void Runner::set_history(const SequenceMemory& memory, std::span<const std::int32_t> prompt,
+                         std::span<const std::int32_t> answer) {
+  const std::int64_t vocab = model_->config().vocab;
+  const std::int64_t at = memory.slot() * vocab;
+  const DeviceBuffer& host = device_->uses_host_memory() ? history_ : host_history_;
+  auto* row = host.as<std::uint16_t>() + at;
+  std::fill_n(row, vocab, std::uint16_t{0});
+  for (const std::int32_t token : prompt) row[token] |= kHistoryInPrompt;
+  for (const std::int32_t token : answer) note_token(row, token);
+  if (!device_->uses_host_memory())
+    device_->copy_in(history_.as<std::uint16_t>() + at, row,
+                     static_cast<std::size_t>(vocab) * sizeof(std::uint16_t), *stream_);
+}
+
+void Runner::pack(std::span<const StepSpan> spans, Step& step) {
   check(static_cast<std::int64_t>(spans.size()) <= limits_.max_spans,
         "a step has more sequences than the runner was made for");
-  StepInput input;
+  const auto turn = static_cast<std::size_t>(begun_ % kInFlight);
+  const Inputs& host = host_[turn];
+  const Inputs& there = device_->uses_host_memory() ? host : there_;
+  StepInput& input = step.input;
+  input = {};
+  step.host_logits = false;
+  bool samples = false;
   std::int64_t row = 0;
   std::int64_t logit_count = 0;
   for (std::size_t i = 0; i < spans.size(); ++i) {
@@ -80,36 +112,53 @@ StepInput Runner::pack(std::span<const StepSpan> spans) {
     check(replay || memory.replay_count() == 0, "a sequence goes on without its conv state");
     const std::int64_t first = replay ? memory.length() - count : memory.length();
 
-    std::copy(span.tokens.begin(), span.tokens.end(), host_.tokens + row);
+    std::copy(span.tokens.begin(), span.tokens.end(), host.tokens + row);
+    if (span.tokens.back() == kChosenOnDevice) host.tokens[row + count - 1] = -1 - memory.slot();
     bring_table(memory);
-    host_.spans[i] = {.first_row = static_cast<std::int32_t>(row),
-                      .count = static_cast<std::int32_t>(count),
-                      .position = static_cast<std::int32_t>(first),
-                      .table = memory.slot(),
-                      .slot = memory.slot(),
-                      .conv_from = replay ? static_cast<std::int32_t>(first) : 0,
-                      .writes_kv = replay ? 0 : 1};
-    std::fill_n(host_.row_spans + row, count, static_cast<std::int32_t>(i));
+    host.spans[i] = {.first_row = static_cast<std::int32_t>(row),
+                     .count = static_cast<std::int32_t>(count),
+                     .position = static_cast<std::int32_t>(first),
+                     .table = memory.slot(),
+                     .slot = memory.slot(),
+                     .conv_from = replay ? static_cast<std::int32_t>(first) : 0,
+                     .writes_kv = replay ? 0 : 1};
+    std::fill_n(host.row_spans + row, count, static_cast<std::int32_t>(i));
     input.batch.max_count = std::max(input.batch.max_count, count);
     row += count;
     const std::int64_t wanted = span.logits == Logits::None  ? 0
                                 : span.logits == Logits::All ? count
                                                              : 1;
     check(logit_count + wanted <= limits_.max_logit_rows, "a step asks for too many logits");
-    for (std::int64_t r = row - wanted; r < row; ++r)
-      host_.logit_rows[logit_count++] = static_cast<std::int32_t>(r);
+    check(!span.sample || span.logits == Logits::Last, "a step chooses one token a sequence");
+    samples = samples || span.sample;
+    step.host_logits = step.host_logits || (wanted > 0 && !span.sample);
+    for (std::int64_t r = row - wanted; r < row; ++r) {
+      SampleRow& sample = host.samples[logit_count];
+      sample = span.sample ? *span.sample : SampleRow{};
+      sample.slot = span.sample ? memory.slot() : -1;
+      sample.position = first + count;
+      sample.result = static_cast<std::int32_t>(
+          static_cast<std::int64_t>(turn) * limits_.max_logit_rows + logit_count);
+      host.logit_rows[logit_count++] = static_cast<std::int32_t>(r);
+    }
   }
-  input.tokens = there_.tokens;
+  input.tokens = there.tokens;
   input.batch.rows = row;
-  input.batch.spans = there_.spans;
+  input.batch.spans = there.spans;
   input.batch.span_count = static_cast<std::int64_t>(spans.size());
-  input.batch.row_spans = there_.row_spans;
+  input.batch.row_spans = there.row_spans;
   input.batch.block_tables = device_->uses_host_memory() ? host_tables_.as<std::int32_t>()
                                                          : device_tables_.as<std::int32_t>();
   input.batch.table_stride = limits_.max_blocks;
-  input.logit_rows = there_.logit_rows;
+  input.logit_rows = there.logit_rows;
   input.logit_count = logit_count;
-  return input;
+  input.sampled = sampled_.as<std::int32_t>();
+  // On a GPU always, so that steps of one size are one graph.
+  if (samples || (can_sample() && !device_->uses_host_memory())) {
+    input.samples = there.samples;
+    input.history = history_.as<std::uint16_t>();
+    input.results = results_.as<std::int32_t>();
+  }
 }
 
 void Runner::launch(const StepInput& input, ForwardObserver* observer) {
@@ -127,24 +176,27 @@ void Runner::launch(const StepInput& input, ForwardObserver* observer) {
     work();
 }
 
-void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
-  if (spans.empty()) return;
-  last_ = pack(spans);
-  logit_count_ = last_.logit_count;
+void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
+  check(begun_ - ended_ < kInFlight, "more steps are begun than can be in flight");
+  const auto turn = static_cast<std::size_t>(begun_ % kInFlight);
+  Step& step = steps_[turn];
+  pack(spans, step);
+  ++begun_;
   if (!device_->uses_host_memory()) {
     // Row data comes last and is as long as the step: what lies behind it stays here.
-    const auto* base = host_memory_.as<std::byte>();
-    const auto* end = reinterpret_cast<const std::byte*>(host_.row_spans + last_.batch.rows);
+    const auto* base = host_memory_[turn].as<std::byte>();
+    const auto* end =
+        reinterpret_cast<const std::byte*>(host_[turn].row_spans + step.input.batch.rows);
     device_->copy_in(device_memory_.as<void>(), base, static_cast<std::size_t>(end - base),
                      *stream_);
   }
-  launch(last_, observer);
-  if (!device_->uses_host_memory()) {
+  launch(step.input, observer);
+  if (step.host_logits && !device_->uses_host_memory())
     device_->copy_out(
         host_logits_.as<void>(), workspace_.logits.row<float>(0),
-        static_cast<std::size_t>(logit_count_ * model_->config().vocab) * sizeof(float), *stream_);
-    device_->synchronize(*stream_);
-  }
+        static_cast<std::size_t>(step.input.logit_count * model_->config().vocab) * sizeof(float),
+        *stream_);
+  step.done->record(*stream_);
   for (const StepSpan& span : spans) {
     if (span.kind == SpanKind::Replay)
       span.memory->replayed();
@@ -153,12 +205,32 @@ void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
   }
 }
 
+void Runner::end() {
+  check(ended_ < begun_, "no step is in flight");
+  const Step& step = steps_[static_cast<std::size_t>(ended_++ % kInFlight)];
+  step.done->wait();
+  logit_count_ = step.input.logit_count;
+}
+
+void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {
+  if (spans.empty()) return;
+  begin(spans, observer);
+  end();
+}
+
 double Runner::time_repeats(int count) {
-  check(last_.batch.rows > 0, "no step has run that could be repeated");
+  check(begun_ > 0 && begun_ == ended_, "no step has run that could be repeated");
+  const StepInput& last = steps_[static_cast<std::size_t>((begun_ - 1) % kInFlight)].input;
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < count; ++i) launch(last_, nullptr);
+  for (int i = 0; i < count; ++i) launch(last, nullptr);
   device_->synchronize(*stream_);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / count;
+}
+
+std::int32_t Runner::chosen(std::int64_t row) const {
+  check(row >= 0 && row < logit_count_ && ended_ > 0, "no such row of logits");
+  const auto turn = static_cast<std::int64_t>((ended_ - 1) % kInFlight);
+  return results_.as<std::int32_t>()[turn * limits_.max_logit_rows + row];
 }
 
 std::span<float> Runner::logits(std::int64_t row) {

@@ -2,7 +2,9 @@
 // and brings the logits to the host.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -14,6 +16,9 @@ namespace millrace {
 
 enum class Logits { None, Last, All };
 
+// In StepSpan::tokens: the token that an earlier step chose for the sequence, on the device.
+constexpr std::int32_t kChosenOnDevice = -1;
+
 // One sequence's part in a step.
 struct StepSpan {
   SequenceMemory* memory;
@@ -21,6 +26,9 @@ struct StepSpan {
   std::span<const std::int32_t> tokens;
   SpanKind kind;
   Logits logits;
+  // With Logits::Last: the step chooses the next token this way, and the host gets the token
+  // instead of the logits. Slot, position and result are filled in here.
+  const SampleRow* sample = nullptr;
 };
 
 struct RunnerLimits {
@@ -35,14 +43,28 @@ class Runner {
   // `model`, `device` and `cache` must outlive the runner.
   Runner(const Lfm2& model, Device& device, CacheStorage& cache, const RunnerLimits& limits);
 
-  // Runs one step and tells each memory what it now holds; room must have been reserved.
-  // Nothing is allocated.
+  // Queues one step and tells each memory what it will hold; room must have been reserved. At most
+  // kInFlight steps may be begun and not ended. Nothing is allocated, nothing waited for; on a CPU
+  // the step is done on return.
+  static constexpr int kInFlight = 2;
+  void begin(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
+  // Waits for the oldest step that was begun and not ended.
+  void end();
+  // Both, for those who have one step at a time.
   void run(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
 
-  // Logits of the step, in order of spans and rows; valid, and the caller's to change, until the
-  // next run().
+  // Of the step that ended last, in order of spans and rows. Either the logits are here, the
+  // caller's to change, until another step is begun ...
   std::int64_t logit_count() const { return logit_count_; }
   std::span<float> logits(std::int64_t row);
+  // ... or, where the step chose, the token: -1 if the logits hold a NaN. Until the next end().
+  std::int32_t chosen(std::int64_t row) const;
+
+  // Can steps choose tokens on this device?
+  bool can_sample() const { return model_->can_sample(); }
+  // What `memory`'s sequence has seen, for penalties; before its first step that uses them.
+  void set_history(const SequenceMemory& memory, std::span<const std::int32_t> prompt,
+                   std::span<const std::int32_t> answer);
 
   // Runs the last step's device work `count` times more, from the same inputs, and returns the
   // seconds of one: for benches. The memories' contents are spoilt.
@@ -61,6 +83,7 @@ class Runner {
   struct Inputs {
     SpanView* spans;
     std::int32_t* logit_rows;
+    SampleRow* samples;  // by row of logits
     std::int32_t* tokens;
     std::int32_t* row_spans;
   };
@@ -68,8 +91,14 @@ class Runner {
   static std::size_t lay_out(const RunnerLimits& limits, std::byte* base, Inputs& inputs);
   void bring_table(const SequenceMemory& memory);
 
-  // Fills the host side of the step; returns what the model reads.
-  StepInput pack(std::span<const StepSpan> spans);
+  // A step that has been begun.
+  struct Step {
+    StepInput input;
+    bool host_logits = false;  // somebody wants to see them
+    std::unique_ptr<Event> done;
+  };
+  // Fills the host side of the step.
+  void pack(std::span<const StepSpan> spans, Step& step);
   void launch(const StepInput& input, ForwardObserver* observer);
 
   const Lfm2* model_;
@@ -78,10 +107,14 @@ class Runner {
   RunnerLimits limits_;
   std::unique_ptr<Stream> stream_;
   Workspace workspace_;
-  DeviceBuffer host_memory_;
+  // Steps in flight use them in turn; the device has one set, as it takes one step at a time.
+  std::array<Step, kInFlight> steps_;
+  std::array<DeviceBuffer, kInFlight> host_memory_;
+  std::array<Inputs, kInFlight> host_ = {};
   DeviceBuffer device_memory_;  // empty where the device uses the host's
-  Inputs host_ = {};
   Inputs there_ = {};
+  std::uint64_t begun_ = 0;
+  std::uint64_t ended_ = 0;
   // Block tables, a row for each slot: they change when a sequence gets or gives up blocks, not
   // from step to step.
   DeviceBuffer host_tables_;
@@ -89,7 +122,11 @@ class Runner {
   std::vector<std::uint64_t> table_versions_;  // by slot, of what has been brought
   DeviceBuffer host_logits_;
   std::int64_t logit_count_ = 0;
-  StepInput last_;
+  // Sampling, by slot: tokens chosen last, and what sequences have seen.
+  DeviceBuffer sampled_;
+  DeviceBuffer history_;
+  DeviceBuffer host_history_;  // empty where the device uses the host's memory
+  DeviceBuffer results_;       // pinned; written by the step, a part for each in flight
   // Steps of decodes alone, by the number of sequences: their launches are always the same.
   // Recorded when a size is seen for the second time: the first finds libraries' ways.
   struct Recorded {

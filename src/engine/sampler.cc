@@ -9,18 +9,6 @@
 namespace millrace {
 namespace {
 
-// A number in [0, 1) from (seed, position) alone, so that draws do not depend on who else is
-// served. SplitMix64 finaliser (Steele, Lea, Flood 2014), applied twice.
-double uniform(std::uint64_t seed, std::int64_t position) {
-  const auto mix = [](std::uint64_t z) {
-    z += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  };
-  return static_cast<double>(mix(mix(seed) ^ static_cast<std::uint64_t>(position)) >> 11) * 0x1p-53;
-}
-
 // log of the sum of exp, over finite logits.
 double log_sum_exp(std::span<const float> logits, float best) {
   double sum = 0;
@@ -60,45 +48,64 @@ Status check_sampling(const SamplingParams& params, std::int64_t vocab) {
   return {};
 }
 
+SampleRow sample_row_of(const SamplingParams& params, std::uint64_t seed) {
+  SampleRow row;
+  row.seed = params.seed.value_or(seed);
+  if (params.temperature > 0)
+    row.inverse_temperature = static_cast<float>(std::min(1 / params.temperature, 1e30));
+  // p >= min_p * p_best, that is logit >= best + temperature * log(min_p).
+  row.min_p_distance = params.min_p > 0
+                           ? static_cast<float>(-params.temperature * std::log(params.min_p))
+                           : std::numeric_limits<float>::infinity();
+  row.top_p = params.top_p;
+  row.top_k = params.top_k;
+  row.repetition = static_cast<float>(params.repetition_penalty);
+  row.presence = static_cast<float>(params.presence_penalty);
+  row.frequency = static_cast<float>(params.frequency_penalty);
+  row.uses_history = params.repetition_penalty != 1 || params.presence_penalty != 0 ||
+                     params.frequency_penalty != 0;
+  return row;
+}
+
+bool samples_on_host(const SamplingParams& params) {
+  return params.logprobs >= 0 || !params.logit_bias.empty();
+}
+
+std::string damaged_weights(std::int64_t position) {
+  return fmt::format("the model gave NaN at position {}: its weights are damaged", position);
+}
+
 Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed)
-    : params_(params),
-      seed_(params.seed.value_or(seed)),
-      uses_history_(params.repetition_penalty != 1 || params.presence_penalty != 0 ||
-                    params.frequency_penalty != 0) {
-  if (uses_history_) {
-    in_prompt_.resize(static_cast<std::size_t>(vocab));
-    answer_counts_.resize(static_cast<std::size_t>(vocab));
-  }
-  keeps_original_ = params.logprobs >= 0 && (uses_history_ || !params.logit_bias.empty());
-  if (keeps_original_) original_.reserve(static_cast<std::size_t>(vocab));
-  if (params.temperature > 0 || params.logprobs > 0)
-    candidates_.reserve(static_cast<std::size_t>(vocab));
+    : params_(params), row_(sample_row_of(params, seed)) {
+  const auto size = static_cast<std::size_t>(vocab);
+  if (row_.uses_history) history_.resize(size);
+  keeps_original_ = params.logprobs >= 0 && (row_.uses_history || !params.logit_bias.empty());
+  if (keeps_original_) original_.reserve(size);
+  if (params.temperature > 0 || params.logprobs > 0) scratch_.resize(size);
 }
 
 void Sampler::observe_prompt(std::span<const TokenId> prompt) {
-  if (!uses_history_) return;
-  for (const TokenId token : prompt) in_prompt_[static_cast<std::size_t>(token)] = 1;
+  if (history_.empty()) return;
+  for (const TokenId token : prompt) history_[static_cast<std::size_t>(token)] |= kHistoryInPrompt;
 }
 
 Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t position) {
   if (std::any_of(logits.begin(), logits.end(), [](float x) { return x != x; }))
-    return fail(ErrorCode::Corrupt, "the model gave NaN at position {}: its weights are damaged",
-                position);
+    return fail(ErrorCode::Corrupt, "{}", damaged_weights(position));
   SampledToken result;
   double normaliser = 0;
   if (params_.logprobs >= 0) {
     normaliser = log_sum_exp(logits, *std::max_element(logits.begin(), logits.end()));
-    candidates_.clear();
     if (params_.logprobs > 0) {
       for (std::size_t i = 0; i < logits.size(); ++i)
-        candidates_.push_back({logits[i], static_cast<TokenId>(i)});
+        scratch_[i] = {logits[i], static_cast<TokenId>(i)};
       const auto count = std::min(static_cast<std::size_t>(params_.logprobs), logits.size());
-      const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(count);
-      std::partial_sort(candidates_.begin(), middle, candidates_.end(),
-                        [](const Candidate& a, const Candidate& b) {
+      const auto middle = scratch_.begin() + static_cast<std::ptrdiff_t>(count);
+      std::partial_sort(scratch_.begin(), middle, scratch_.end(),
+                        [](const SampleCandidate& a, const SampleCandidate& b) {
                           return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
                         });
-      for (auto it = candidates_.begin(); it != middle; ++it)
+      for (auto it = scratch_.begin(); it != middle; ++it)
         result.best.push_back({it->token, static_cast<float>(it->logit - normaliser)});
     }
   }
@@ -107,81 +114,16 @@ Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t posit
 
   for (const auto& [token, bias] : params_.logit_bias)
     logits[static_cast<std::size_t>(token)] += bias;
-  if (uses_history_) apply_penalties(logits);
-  result.token =
-      params_.temperature > 0
-          ? draw(logits, position)
-          : static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  if (row_.uses_history) apply_penalties(logits, row_, history_.data());
+  row_.position = position;
+  result.token = choose_token(logits, row_, scratch_.data());
   if (params_.logprobs >= 0) {
     const auto chosen = static_cast<std::size_t>(result.token);
     const float logit = keeps_original_ ? original_[chosen] : logits[chosen];
     result.logprob = static_cast<float>(logit - normaliser);
   }
-  if (uses_history_) ++answer_counts_[static_cast<std::size_t>(result.token)];
+  if (row_.uses_history) note_token(history_.data(), result.token);
   return result;
-}
-
-void Sampler::apply_penalties(std::span<float> logits) const {
-  const auto repetition = static_cast<float>(params_.repetition_penalty);
-  const auto presence = static_cast<float>(params_.presence_penalty);
-  const auto frequency = static_cast<float>(params_.frequency_penalty);
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const std::uint32_t count = answer_counts_[i];
-    if (count == 0 && in_prompt_[i] == 0) continue;
-    float& logit = logits[i];
-    logit = logit > 0 ? logit / repetition : logit * repetition;
-    if (count > 0) logit -= presence + frequency * static_cast<float>(count);
-  }
-}
-
-TokenId Sampler::draw(std::span<const float> logits, std::int64_t position) {
-  const float best = *std::max_element(logits.begin(), logits.end());
-  const double temperature = params_.temperature;
-  // min-p: p >= min_p * p_best, that is logit/T >= best/T + log(min_p).
-  const double floor = params_.min_p > 0 ? best + temperature * std::log(params_.min_p)
-                                         : -std::numeric_limits<double>::infinity();
-  candidates_.clear();
-  for (std::size_t i = 0; i < logits.size(); ++i)
-    if (logits[i] >= floor) candidates_.push_back({logits[i], static_cast<TokenId>(i)});
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
-  if (params_.top_k > 0 && static_cast<std::size_t>(params_.top_k) < candidates_.size()) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + params_.top_k - 1,
-                     candidates_.end(), better);
-    candidates_.resize(static_cast<std::size_t>(params_.top_k));
-  }
-  const auto weight = [&](const Candidate& c) {
-    return std::exp((static_cast<double>(c.logit) - best) / temperature);
-  };
-  double total = 0;
-  for (const Candidate& c : candidates_) total += weight(c);
-  if (params_.top_p < 1) {
-    // The wanted prefix of the sorted order is short as a rule: sort 64, 256, ... until it is in.
-    std::size_t sorted = 0;
-    double reached = 0;
-    std::size_t kept = 0;
-    while (kept < candidates_.size() && reached < params_.top_p * total) {
-      if (kept == sorted) {
-        sorted = std::min(candidates_.size(), std::max<std::size_t>(64, sorted * 4));
-        std::partial_sort(candidates_.begin() + static_cast<std::ptrdiff_t>(kept),
-                          candidates_.begin() + static_cast<std::ptrdiff_t>(sorted),
-                          candidates_.end(), better);
-      }
-      reached += weight(candidates_[kept++]);
-    }
-    candidates_.resize(kept);
-    total = reached;
-  } else if (params_.top_k > 0) {
-    // nth_element leaves an unspecified order; a draw must depend on the distribution alone.
-    std::sort(candidates_.begin(), candidates_.end(), better);
-  }
-  double target = uniform(seed_, position) * total;
-  for (const Candidate& c : candidates_) {
-    target -= weight(c);
-    if (target < 0) return c.token;
-  }
-  return candidates_.back().token;
 }
 
 }  // namespace millrace

@@ -13,10 +13,14 @@ std::vector<const TensorView*> matrices_of(const PlannedPhase& phase, const Mode
   if (phase.kind == DecodePhaseKind::Head) return {&weights.head.weight};
   const LayerWeights& layer = weights.layers[static_cast<std::size_t>(phase.layer)];
   switch (phase.kind) {
-    case DecodePhaseKind::Conv: return {&layer.conv->in_proj.weight};
-    case DecodePhaseKind::Qkv: return {&layer.attention->qkv.weight};
-    case DecodePhaseKind::Swiglu: return {&layer.mlp->w1.weight, &layer.mlp->w3.weight};
-    default: break;
+    case DecodePhaseKind::Conv:
+      return {&layer.conv->in_proj.weight};
+    case DecodePhaseKind::Qkv:
+      return {&layer.attention->qkv.weight};
+    case DecodePhaseKind::Swiglu:
+      return {&layer.mlp->w1.weight, &layer.mlp->w3.weight};
+    default:
+      break;
   }
   // Two residual phases a layer: the mixer's comes before the FFN's and reads no SwiGLU.
   return {};
@@ -124,20 +128,26 @@ void DecodeSteps::add_phases(const ModelWeights& weights, Stream& stream) {
         phase.conv_kernel = layer->conv->kernel;
         phase.cache_layer = conv_layers++;
         break;
-      case DecodePhaseKind::Qkv: phase.norm = layer->operator_norm; break;
+      case DecodePhaseKind::Qkv:
+        phase.norm = layer->operator_norm;
+        break;
       case DecodePhaseKind::Attention:
         phase.norm = layer->attention->q_norm;
         phase.k_norm = layer->attention->k_norm;
         phase.cache_layer = attention_layers++;
         break;
-      case DecodePhaseKind::Swiglu: phase.norm = layer->ffn_norm; break;
+      case DecodePhaseKind::Swiglu:
+        phase.norm = layer->ffn_norm;
+        break;
       case DecodePhaseKind::Residual:
         if (plan_.phases[i - 1].kind == DecodePhaseKind::Swiglu)
           matrices = {&layer->mlp->w2.weight};
         else
           matrices = {layer->conv ? &layer->conv->out_proj.weight : &layer->attention->out.weight};
         break;
-      case DecodePhaseKind::Head: phase.norm = weights.final_norm; break;
+      case DecodePhaseKind::Head:
+        phase.norm = weights.final_norm;
+        break;
     }
     phases.push_back(phase);
     if (matrices.empty()) continue;

@@ -54,7 +54,7 @@ class DecodeSteps {
   Device* device_;
   DecodePlan plan_;
   DecodeTuning tuning_;
-  DecodeStepParams params_ = {};  // all but what changes from step to step
+  DecodeStepParams params_ = {};   // all but what changes from step to step
   DecodeSharedLayout layouts_[4];  // for 1, 2, 4 and 8 rows
   DeviceBuffer packed_, phases_, firsts_, exchange_, hints_, state_, stamps_;
 };

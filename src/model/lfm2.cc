@@ -24,25 +24,38 @@ void multiply(const MatrixWeight& matrix, const MatrixView& in, const MatrixView
 
 void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
                    Stream& stream, ForwardObserver* observer) const {
+  check(input.batch.rows <= workspace.max_rows() && input.logit_count <= workspace.max_logit_rows(),
+        "a step is larger than its workspace");
+  if (observer == nullptr && decode_steps_ && decode_steps_->can_run(input)) {
+    decode_steps_->launch(input, workspace, cache, stream);
+  } else {
+    blocks(input, workspace, cache, stream, observer);
+    if (input.logit_count > 0) head(input, workspace, stream, observer);
+  }
+  if (!input.samples || input.logit_count == 0) return;
+  check(sample_ != nullptr, "a step is to choose tokens that the device cannot");
+  sample_->launch({.logits = workspace.logits,
+                   .samples = input.samples,
+                   .history = input.history,
+                   .sampled = input.sampled,
+                   .results = input.results,
+                   .workspace = workspace.sample_memory,
+                   .rows = input.logit_count},
+                  stream);
+}
+
+void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
+                  Stream& stream, ForwardObserver* observer) const {
   const std::int64_t rows = input.batch.rows;
   const std::int64_t hidden = config_.hidden;
   const auto epsilon = static_cast<float>(config_.norm_epsilon);
-  check(rows <= workspace.max_rows() && input.logit_count <= workspace.max_logit_rows(),
-        "a step is larger than its workspace");
-  if (observer == nullptr && decode_steps_ && decode_steps_->can_run(input))
-    return decode_steps_->launch(input, workspace, cache, stream);
   const MatrixView x = workspace.residual;
   const MatrixView u = workspace.normed;
 
-  const auto norm = [&](const MatrixView& in, const float* weight, const MatrixView& out,
-                        std::int64_t count, const std::int32_t* gather) {
-    rms_norm_->launch({.in = in,
-                       .gather = gather,
-                       .weight = weight,
-                       .out = out,
-                       .rows = count,
-                       .epsilon = epsilon},
-                      stream);
+  const auto norm = [&](const float* weight) {
+    rms_norm_->launch(
+        {.in = x, .gather = nullptr, .weight = weight, .out = u, .rows = rows, .epsilon = epsilon},
+        stream);
   };
   // Fused ops see the residual stream, not its norm, and leave no values to observe between.
   const bool few = observer == nullptr && rows <= NormLinear::kMostRows;
@@ -69,7 +82,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                                 stream);
       return multiply(conv.out_proj, mixed, x, x, rows, stream);
     }
-    norm(x, norm_weight, u, rows, nullptr);
+    norm(norm_weight);
     multiply(conv.in_proj, u, {}, gates, rows, stream);
     short_conv_->launch({.gates = gates,
                          .kernel = conv.kernel,
@@ -103,7 +116,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                           .rows = rows},
                          stream);
     } else {
-      norm(x, norm_weight, u, rows, nullptr);
+      norm(norm_weight);
       if (weights.qkv.weight) {
         multiply(weights.qkv, u, {}, qkv, rows, stream);
       } else {
@@ -152,7 +165,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                             stream);
       return multiply(weights.w2, gate, x, x, rows, stream);
     }
-    norm(x, norm_weight, u, rows, nullptr);
+    norm(norm_weight);
     if (weights.w13.weight) {
       multiply(weights.w13, u, {}, workspace.wide.columns_from(0, 2 * width), rows, stream);
     } else {
@@ -165,7 +178,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
 
   // 6: the same through the chosen experts
   const auto moe = [&](const MoeWeights& weights, int layer, const float* norm_weight) {
-    norm(x, norm_weight, u, rows, nullptr);
+    norm(norm_weight);
     multiply(weights.router, u, {}, workspace.router, rows, stream);
     moe_route_->launch({.logits = workspace.router,
                         .bias = weights.bias,
@@ -214,9 +227,14 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
       mlp(*layer.mlp, layer.ffn_norm);
     observe("ffn", index);
   }
-  if (input.logit_count == 0) return;
-  if (few && fused_.head) {
-    fused_.head->launch({.in = x,
+}
+
+// 4.2: logits = head(norm(x)) of the rows that want them
+void Lfm2::head(const StepInput& input, Workspace& workspace, Stream& stream,
+                ForwardObserver* observer) const {
+  const auto epsilon = static_cast<float>(config_.norm_epsilon);
+  if (!observer && input.batch.rows <= NormLinear::kMostRows && fused_.head) {
+    fused_.head->launch({.in = workspace.residual,
                          .gather = input.logit_rows,
                          .norm_weight = weights_.final_norm,
                          .epsilon = epsilon,
@@ -226,9 +244,15 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                         stream);
     return;
   }
-  norm(x, weights_.final_norm, u, input.logit_count, input.logit_rows);
-  if (observer) observer->on_stage("final_norm", 0, u, input.logit_count);
-  multiply(weights_.head, u, {}, workspace.logits, input.logit_count, stream);
+  rms_norm_->launch({.in = workspace.residual,
+                     .gather = input.logit_rows,
+                     .weight = weights_.final_norm,
+                     .out = workspace.normed,
+                     .rows = input.logit_count,
+                     .epsilon = epsilon},
+                    stream);
+  if (observer) observer->on_stage("final_norm", 0, workspace.normed, input.logit_count);
+  multiply(weights_.head, workspace.normed, {}, workspace.logits, input.logit_count, stream);
 }
 
 }  // namespace millrace

@@ -20,6 +20,7 @@
 #include "ops/norm_swiglu/norm_swiglu.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope_kv/rope_kv.h"
+#include "ops/sample/sample.h"
 #include "ops/short_conv/short_conv.h"
 #include "ops/silu_mul/silu_mul.h"
 
@@ -27,11 +28,15 @@ namespace millrace {
 
 // One step's input, in device memory; valid until the step is done.
 struct StepInput {
-  const std::int32_t* tokens = nullptr;   // [batch.rows]; negative: see EmbeddingParams::sampled
-  const std::int32_t* sampled = nullptr;  // by slot
+  const std::int32_t* tokens = nullptr;  // [batch.rows]; negative: see EmbeddingParams::sampled
+  std::int32_t* sampled = nullptr;       // by slot: what earlier steps chose, and this one will
   BatchView batch;
   const std::int32_t* logit_rows = nullptr;  // rows whose logits are wanted, ascending
   std::int64_t logit_count = 0;
+  // How the rows of logits choose their tokens, if the step shall do that: see SampleParams.
+  const SampleRow* samples = nullptr;  // [logit_count]
+  std::uint16_t* history = nullptr;    // [slots][vocab]
+  std::int32_t* results = nullptr;
 };
 
 // Sees intermediate values as they are made; for tests and debugging.
@@ -66,8 +71,11 @@ class Lfm2 {
   // Null where steps run op by op.
   DecodeSteps* decode_steps() const { return decode_steps_.get(); }
 
+  // Can a step choose tokens itself?
+  bool can_sample() const { return sample_ != nullptr; }
+
   // Queues one step: reads and extends the cache, leaves logits [logit_count, vocab] in the
-  // workspace. Never allocates, blocks or fails.
+  // workspace, and chooses tokens if the input says how. Never allocates, blocks or fails.
   void forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
                Stream& stream, ForwardObserver* observer = nullptr) const;
 
@@ -81,6 +89,11 @@ class Lfm2 {
  private:
   Lfm2() = default;
   Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides);
+  // The embedding and all layers: leaves the residual stream in the workspace.
+  void blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
+              Stream& stream, ForwardObserver* observer) const;
+  void head(const StepInput& input, Workspace& workspace, Stream& stream,
+            ForwardObserver* observer) const;
   void find_fused(Device& device, const KernelOverrides& overrides);
   void find_decode_step(Device& device, DType kv_dtype, const KernelOverrides& overrides);
 
@@ -96,6 +109,7 @@ class Lfm2 {
   const KernelSpec<Attention>* attention_ = nullptr;
   const KernelSpec<SiluMul>* silu_mul_ = nullptr;
   const KernelSpec<MoeRoute>* moe_route_ = nullptr;
+  const KernelSpec<Sample>* sample_ = nullptr;  // null where the device has none for the vocabulary
   struct {  // null where the device has none; for steps of few rows
     const KernelSpec<NormShortConv>* short_conv = nullptr;
     const KernelSpec<NormLinear>* qkv = nullptr;

@@ -121,6 +121,7 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
         {activation, kv_dtype, config_.head_dim, config_.heads / config_.kv_heads}));
   }
   silu_mul_ = MILLRACE_TRY(chooser.choose<SiluMul>({activation, config_.ffn_width}));
+  sample_ = chooser.find<Sample>({activation, config_.vocab});
   if (config_.moe)
     moe_route_ = MILLRACE_TRY(
         chooser.choose<MoeRoute>({activation, config_.moe->experts, config_.moe->top_k}));
@@ -165,8 +166,8 @@ void Lfm2::find_decode_step(Device& device, DType kv_dtype, const KernelOverride
   if (!key) return;
   Chooser chooser(device.traits(), DType::BF16, overrides, reports_);
   if (const KernelSpec<DecodeStep>* kernel = chooser.find<DecodeStep>(*key))
-    decode_steps_ = std::make_unique<DecodeSteps>(*key, *kernel, config_, weights_, cosines_,
-                                                  sines_, device);
+    decode_steps_ =
+        std::make_unique<DecodeSteps>(*key, *kernel, config_, weights_, cosines_, sines_, device);
 }
 
 Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,

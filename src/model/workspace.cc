@@ -4,6 +4,7 @@
 
 #include "ops/attention/attention_params.h"
 #include "ops/moe_experts/moe_experts.h"
+#include "ops/sample/sample_params.h"
 
 namespace millrace {
 namespace {
@@ -11,8 +12,8 @@ namespace {
 // Sizes first, pointers after: the same plan counts bytes and lays them out.
 struct Plan {
   std::int64_t widest, mixed;
-  std::size_t residual, normed, wide, mixed_at, logits, attention, router, chosen, weights, experts,
-      total;
+  std::size_t residual, normed, wide, mixed_at, logits, attention, sample, router, chosen, weights,
+      experts, total;
 };
 
 Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
@@ -35,6 +36,7 @@ Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
   plan.mixed_at = place(bytes_of(activation, rows * plan.mixed));
   plan.logits = place(floats(logit_rows * config.vocab));
   plan.attention = place(attention_workspace_bytes());
+  plan.sample = place(sample_workspace_bytes(logit_rows, config.vocab));
   if (config.moe) {
     const MoeConfig& moe = *config.moe;
     plan.router = place(floats(rows * moe.experts));
@@ -74,6 +76,7 @@ Workspace::Workspace(Device& device, const ModelConfig& config, std::int64_t max
   mixed = matrix(plan.mixed_at, plan.mixed, activation);
   logits = matrix(plan.logits, config.vocab);
   attention_memory = base + plan.attention;
+  sample_memory = base + plan.sample;
   if (config.moe) {
     router = matrix(plan.router, config.moe->experts);
     chosen = reinterpret_cast<std::int32_t*>(base + plan.chosen);

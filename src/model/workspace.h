@@ -36,6 +36,7 @@ class Workspace {
   float* chosen_weights = nullptr;   // [rows][top_k]
   void* attention_memory = nullptr;  // attention_workspace_bytes(); zero between uses
   void* expert_memory = nullptr;     // moe_experts_workspace_bytes()
+  void* sample_memory = nullptr;     // sample_workspace_bytes()
 
  private:
   std::int64_t max_rows_;

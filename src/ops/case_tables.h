@@ -19,5 +19,6 @@ std::vector<OpCase> moe_experts_cases();
 std::vector<OpCase> norm_linear_cases();
 std::vector<OpCase> norm_short_conv_cases();
 std::vector<OpCase> norm_swiglu_cases();
+std::vector<OpCase> sample_cases();
 
 }  // namespace millrace

@@ -12,6 +12,7 @@
 #include "ops/norm_swiglu/norm_swiglu_kernels.h"
 #include "ops/rms_norm/rms_norm_kernels.h"
 #include "ops/rope_kv/rope_kv_kernels.h"
+#include "ops/sample/sample_kernels.h"
 #include "ops/short_conv/short_conv_kernels.h"
 #include "ops/silu_mul/silu_mul_kernels.h"
 
@@ -36,6 +37,9 @@ std::span<const KernelSpec<Attention>> attention_kernels() {
   return {};
 }
 std::span<const KernelSpec<SiluMul>> silu_mul_kernels() {
+  return {};
+}
+std::span<const KernelSpec<Sample>> sample_kernels() {
   return {};
 }
 std::span<const KernelSpec<MoeRoute>> moe_route_kernels() {

@@ -6,6 +6,7 @@
 #include "tensor/dtype.h"
 
 namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
 
 // 16 bytes at once?
 inline bool is_aligned(const void* p) {
@@ -36,4 +37,5 @@ inline __device__ void store4(BF16* p, Floats4 v) {
   *reinterpret_cast<Bits8*>(p) = {pack_bf16(v.x, v.y), pack_bf16(v.z, v.w)};
 }
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -13,6 +13,7 @@
 #include "ops/norm_swiglu/norm_swiglu.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope_kv/rope_kv.h"
+#include "ops/sample/sample.h"
 #include "ops/short_conv/short_conv.h"
 #include "ops/silu_mul/silu_mul.h"
 
@@ -32,6 +33,7 @@ std::span<const OpTable> all_op_tables() {
       {NormLinear::kName, norm_linear_cases()},
       {NormShortConv::kName, norm_short_conv_cases()},
       {NormSwiglu::kName, norm_swiglu_cases()},
+      {Sample::kName, sample_cases()},
   };
   return kTables;
 }

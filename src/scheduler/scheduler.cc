@@ -29,7 +29,7 @@ void Scheduler::add(RequestId id, std::int64_t prompt_length, std::int64_t cache
   check(replay <= cached && replay <= limits_.step_budget, "a replay must fit one step");
   Request request = {id, prompt_length, cached, Prefilling{}};
   if (replay > 0) request.state = Replaying{replay};
-  requests_.push_back(std::move(request));
+  requests_.push_back(request);
 }
 
 std::int64_t Scheduler::plan_one(const Request& request, std::int64_t room) {

@@ -260,8 +260,7 @@ Status App::start(const std::shared_ptr<Job>& job, const GenerationSpec& spec) {
       request.prompt = prompt;
       // Answers to one prompt differ, and are the same again with the same seed.
       if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(k);
-      if (const Status status = relay_.submit(engine_, job, choice++, std::move(request));
-          !status) {
+      if (Status status = relay_.submit(engine_, job, choice++, std::move(request)); !status) {
         job->gone = true;
         job->cancel();
         return status;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,11 +16,13 @@
 
 namespace millrace {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): takes the move of a JSON value for one that can throw.
 struct TokenizerFile {
   Json document;  // the root, without "vocab" and "merges" of "model" where they are read here
   std::optional<std::vector<std::pair<std::string, TokenId>>> vocabulary;
   std::optional<std::vector<Merge>> merges;
 };
+static_assert(std::is_nothrow_move_constructible_v<TokenizerFile>);
 
 // Parses `text`. With `take_model`, an object "model.vocab" and a list "model.merges" (of pairs,
 // or of strings "left right") are taken out; they must be what they should be, other parts may be

@@ -261,7 +261,9 @@ TEST_P(GgufGolden, TailLogitsAndGreedyTokens) {
       const std::span<float> logits = parts->runner->logits(row);
       TokenId best =
           static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-      if (margins[i] >= least_margin) ASSERT_EQ(best, greedy[i]) << "token " << i;
+      if (margins[i] >= least_margin) {
+        ASSERT_EQ(best, greedy[i]) << "token " << i;
+      }
       best = greedy[i];
       span = {&*memory, {&best, 1}, SpanKind::Decode, Logits::Last};
       parts->runner->run({&span, 1});

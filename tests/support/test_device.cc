@@ -19,7 +19,8 @@ std::string test_device_name() {
 }
 
 std::string test_name(std::string device) {
-  std::replace(device.begin(), device.end(), ':', '_');
+  std::replace_if(
+      device.begin(), device.end(), [](char c) { return c == ':' || c == '-'; }, '_');
   return device;
 }
 

@@ -16,7 +16,7 @@ std::vector<std::string> test_device_names();
 // For tests of what runs on any device: the one that was asked for, or "cpu".
 std::string test_device_name();
 
-// As part of a test's name: "cuda:1" as "cuda_1".
+// As part of a test's name: "cuda:1" as "cuda_1", "emulated-amd" as "emulated_amd".
 std::string test_name(std::string device);
 
 // "cpu" has two threads. Aborts, saying why, where there is no such device.

@@ -131,8 +131,10 @@ class DecodeBench {
       if (step % 4 == 0) errors += fmt::format(" {:.1e}", of_step);
     }
     const bool good = worst < 4e-2;
-    fmt::print("check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by step{} {}\n",
-               batch, context, worst, same, rows, errors, good ? "ok" : "WRONG");
+    fmt::print(
+        "check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by "
+        "step{} {}\n",
+        batch, context, worst, same, rows, errors, good ? "ok" : "WRONG");
     std::fflush(stdout);
     return good;
   }
@@ -184,8 +186,8 @@ class DecodeBench {
     Json json;
     json["stamps"] = stamps;
     json["processors"] = plan.processors;
-    json["fields"] = {"open", "loaded", "first", "last", "published", "asked", "asked_last",
-                      "retries"};
+    json["fields"] = {"open",      "loaded", "first",      "last",
+                      "published", "asked",  "asked_last", "retries"};
     for (const PlannedPhase& phase : plan.phases)
       json["phases"].push_back({{"kind", static_cast<int>(phase.kind)},
                                 {"layer", phase.layer},

@@ -4,14 +4,17 @@
 #include <cstring>
 #include <new>
 
+#include "device/hip/hip_kernels.h"
+
 namespace millrace {
 namespace {
 
 class EmulatedDevice final : public Device {
  public:
-  EmulatedDevice() {
-    traits_.backend = Backend::Emulated;
-    traits_.name = "emulated GPU";
+  EmulatedDevice(Backend backend, std::string name, int arch) {
+    traits_.backend = backend;
+    traits_.name = std::move(name);
+    traits_.arch = arch;
     traits_.parallelism = 4;
     traits_.cpu = detect_cpu_features();
   }
@@ -63,7 +66,15 @@ class EmulatedDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> make_emulated_device() {
-  return std::make_unique<EmulatedDevice>();
+  return std::make_unique<EmulatedDevice>(Backend::Emulated, "emulated GPU", 0);
+}
+
+Result<std::unique_ptr<Device>> make_emulated_amd_device() {
+  if (!hip::code_images().empty())
+    return fail(ErrorCode::Unavailable,
+                "emulated-amd: this build's AMD kernels are machine code; expected a build without "
+                "MILLRACE_HIP");
+  return std::make_unique<EmulatedDevice>(Backend::Hip, "emulated AMD GPU", 942);
 }
 
 }  // namespace millrace

@@ -4,10 +4,15 @@
 
 #include <memory>
 
+#include "base/error.h"
 #include "device/device.h"
 
 namespace millrace {
 
 std::unique_ptr<Device> make_emulated_device();
+
+// The same for the kernels as AMD's GPUs run them: waves of 64 lanes, MFMA. Unavailable in builds
+// that hold those kernels compiled.
+Result<std::unique_ptr<Device>> make_emulated_amd_device();
 
 }  // namespace millrace

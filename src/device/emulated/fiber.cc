@@ -91,7 +91,8 @@ struct Fiber::Parts {
 Fiber::Fiber(void (*body)(void*), void* argument) : parts_(std::make_unique<Parts>()) {
   Parts& p = *parts_;
   p.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
-  const auto end = reinterpret_cast<std::uintptr_t>(p.stack.get() + kStackBytes) / 16 * 16;
+  std::byte* end = p.stack.get() + kStackBytes;
+  end -= reinterpret_cast<std::uintptr_t>(end) % 16;
   // As millrace_switch_stack() leaves a stack: r15, r14, r13, r12, rbx, rbp, where to return to;
   // then aligned to 16 bytes, as a call wants it.
   auto* top = reinterpret_cast<std::uintptr_t*>(end) - 9;

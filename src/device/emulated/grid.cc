@@ -20,7 +20,7 @@ struct Group {
   std::uint64_t generation = 0;  // barriers passed
   // What the lanes hand to each other, for this generation and the next: who has come to the next
   // one may write while others still read.
-  std::array<std::array<std::uint64_t, kWave>, 2> exchange = {};
+  std::array<std::array<std::uint64_t, kMostWave>, 2> exchange = {};
 
   void pass_if_complete() {
     if (arrived == 0 || arrived < alive) return;
@@ -44,13 +44,14 @@ struct Thread {
 class BlockRunner {
  public:
   void run(Index block, Index extent, Index grid, std::byte* shared,
-           const std::function<void()>& kernel) {
+           const std::function<void()>& kernel, unsigned wave) {
     const unsigned count = extent.x * extent.y * extent.z;
     check(count > 0 && count <= 1024, "a block has 1 to 1024 threads");
     kernel_ = &kernel;
     block_ = {};
     block_.alive = static_cast<int>(count);
-    waves_.assign((count + kWave - 1) / kWave, Group{});
+    wave_ = wave;
+    waves_.assign((count + wave - 1) / wave, Group{});
     threads_.assign(count, Thread{});
     for (unsigned i = 0; i < count; ++i) {
       Thread& thread = threads_[i];
@@ -59,7 +60,7 @@ class BlockRunner {
                       .block_extent = extent,
                       .grid_extent = grid,
                       .dynamic_shared = shared};
-      thread.wave = &waves_[i / kWave];
+      thread.wave = &waves_[i / wave];
       ++thread.wave->alive;
     }
     next_ = 0;
@@ -85,10 +86,10 @@ class BlockRunner {
   void sync_wave() { sync(*running().wave); }
 
   std::uint64_t exchange(std::uint64_t bits, int lane) {
-    check(lane >= 0 && lane < kWave, "a shuffle names a lane outside its wave");
+    check(lane >= 0 && lane < static_cast<int>(wave_), "a shuffle names a lane outside its wave");
     Group& wave = *running().wave;
     auto& brought = wave.exchange[wave.generation % 2];
-    brought[static_cast<std::size_t>(running_ - threads_.data()) % kWave] = bits;
+    brought[static_cast<std::size_t>(running_ - threads_.data()) % wave_] = bits;
     sync(wave);
     return brought[static_cast<std::size_t>(lane)];
   }
@@ -154,7 +155,8 @@ class BlockRunner {
   std::vector<Thread> threads_;
   std::vector<Group> waves_;
   Group block_;
-  std::size_t next_ = 0;  // thread to begin
+  unsigned wave_ = kWave;  // lanes
+  std::size_t next_ = 0;   // thread to begin
   unsigned left_ = 0;
   Thread* running_ = nullptr;
   Fiber* beginning_ = nullptr;
@@ -169,7 +171,8 @@ BlockRunner& runner() {
 }  // namespace
 
 void run_grid(Index grid, Index block, std::size_t shared_bytes,
-              const std::function<void()>& kernel) {
+              const std::function<void()>& kernel, int wave) {
+  check(wave == 32 || wave == kMostWave, "a wave has 32 or 64 lanes");
   check(grid.x > 0 && grid.y > 0 && grid.z > 0, "a grid has at least one block");
   // 16-byte units, poisoned for every block: shared memory starts with anything.
   std::vector<std::array<std::uint64_t, 2>> shared((shared_bytes + 15) / 16);
@@ -177,7 +180,8 @@ void run_grid(Index grid, Index block, std::size_t shared_bytes,
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) {
         for (auto& unit : shared) unit.fill(0x7fc0dead7fc0deadULL);
-        runner().run({x, y, z}, block, grid, reinterpret_cast<std::byte*>(shared.data()), kernel);
+        runner().run({x, y, z}, block, grid, reinterpret_cast<std::byte*>(shared.data()), kernel,
+                     static_cast<unsigned>(wave));
       }
 }
 

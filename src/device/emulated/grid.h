@@ -8,7 +8,8 @@
 
 namespace millrace::emulated {
 
-constexpr int kWave = 32;
+constexpr int kWave = 32;  // unless a launch says otherwise
+constexpr int kMostWave = 64;
 
 struct Index {
   unsigned x, y, z;
@@ -25,9 +26,10 @@ inline const ThreadState& current_thread() {
   return *running_thread;
 }
 
-// Aborts when the threads of a block can never all arrive at a barrier: a bug in a kernel.
+// `wave` lanes execute together: 32 or 64. Aborts when the threads of a block can never all arrive
+// at a barrier: a bug in a kernel.
 void run_grid(Index grid, Index block, std::size_t shared_bytes,
-              const std::function<void()>& kernel);
+              const std::function<void()>& kernel, int wave = kWave);
 
 void sync_block();
 void sync_wave();

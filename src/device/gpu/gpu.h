@@ -6,6 +6,8 @@
 //   kWave                        lanes that execute together: 32 or 64
 //   shuffle(v, lane)             v of another lane of the wave; every lane must take part
 //   shuffle_xor(v, mask)         v of lane ^ mask
+//   any_lane(condition)          does it hold in any lane of the wave? every lane must take part
+//   exp2_fast(x)                 2^x to about 22 bits; 0 where the result would be denormal
 //   sync_wave()                  orders shared memory among the lanes of a wave
 //   load_once(p)                 16 bytes that nobody reads again soon: past the first cache
 //   float_of_bits, bits_of_float
@@ -24,10 +26,12 @@
 //   let_next_start()             the next kernel may take free multiprocessors from here on
 //   launch(kernel, shape, stream, arguments...)
 //   multiprocessors(stream)      of the stream's device
+//   shared_limit(stream)         bytes of shared memory that a block may have; for AMD alone
 //
 // MILLRACE_GPU is the name of the namespace that this compilation's kernels live in: cuda, hip or
 // emulated. Everything in a *_gpu.cu stands in millrace::MILLRACE_GPU, so that one binary holds
-// all.
+// all. MILLRACE_GPU_WORDS, which a vendor's header names, keeps its words apart from the others'
+// in the same way: they are inline functions and templates of one name.
 #pragma once
 
 #include <cstddef>
@@ -68,6 +72,7 @@ struct alignas(16) Floats4 {
 #endif
 
 namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
 
 inline __device__ float wave_sum(float value) {
   for (int mask = kWave / 2; mask > 0; mask /= 2) value += shuffle_xor(value, mask);
@@ -116,4 +121,5 @@ inline __device__ BF16 narrow<BF16>(float x) {
   return {static_cast<std::uint16_t>(pack_bf16(x, 0.0f) & 0xffffu)};
 }
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

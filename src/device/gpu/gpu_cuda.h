@@ -5,7 +5,10 @@
 
 #include "device/cuda/cuda_stream.h"
 
+#define MILLRACE_GPU_WORDS on_nvidia
+
 namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
 
 constexpr int kWave = 32;
 
@@ -16,6 +19,14 @@ __device__ T shuffle(T value, int lane) {
 template <typename T>
 __device__ T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+inline __device__ bool any_lane(bool condition) {
+  return __any_sync(0xffffffffu, condition);
+}
+inline __device__ float exp2_fast(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
 }
 inline __device__ void sync_wave() {
   __syncwarp();
@@ -107,4 +118,5 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream& str
                 "a kernel launch");
 }
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -22,9 +22,18 @@
 #define gridDim (::millrace::emulated::current_thread().grid_extent)
 #define __syncthreads() ::millrace::emulated::sync_block()
 
-namespace millrace::gpu {
+// The emulation has two forms: NVIDIA's waves of 32 lanes, and AMD's of 64.
+#if MILLRACE_GPU_EMULATED == 64
+#define MILLRACE_GPU_WORDS emulated_amd
+#define MILLRACE_GPU_HAS_MFMA 1
+#else
+#define MILLRACE_GPU_WORDS emulated_nvidia
+#endif
 
-constexpr int kWave = emulated::kWave;
+namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
+
+constexpr int kWave = MILLRACE_GPU_EMULATED;
 
 template <typename T>
 T shuffle(T value, int lane) {
@@ -38,6 +47,14 @@ T shuffle(T value, int lane) {
 template <typename T>
 T shuffle_xor(T value, int mask) {
   return shuffle(value, static_cast<int>(threadIdx.x % kWave) ^ mask);
+}
+inline bool any_lane(bool condition) {
+  for (int mask = kWave / 2; mask > 0; mask /= 2)
+    condition = shuffle_xor(condition, mask) || condition;
+  return condition;
+}
+inline float exp2_fast(float x) {
+  return std::exp2(x);
 }
 inline void sync_wave() {
   emulated::sync_wave();
@@ -83,13 +100,18 @@ inline void let_next_start() {}
 inline int multiprocessors(Stream&) {
   return 4;  // EmulatedDevice's
 }
+inline std::int64_t shared_limit(Stream&) {
+  return 32 * 1024;  // less than any GPU's, so that tests see what happens where it is short
+}
 
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream&,
             Arguments... arguments) {
   const auto index = [](const Extent& e) { return emulated::Index{e.x, e.y, e.z}; };
-  emulated::run_grid(index(shape.grid), index(shape.block), shape.shared_bytes,
-                     [=] { kernel(static_cast<Parameters>(arguments)...); });
+  emulated::run_grid(
+      index(shape.grid), index(shape.block), shape.shared_bytes,
+      [=] { kernel(static_cast<Parameters>(arguments)...); }, kWave);
 }
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -10,6 +10,7 @@
 #include "device/gpu/gpu.h"
 
 namespace millrace::gpu {
+inline namespace MILLRACE_GPU_WORDS {
 
 #if defined(MILLRACE_GPU_EMULATED)
 
@@ -56,8 +57,7 @@ inline void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4], const std::u
 
 inline __device__ void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4],
                                    const std::uint32_t (&b)[2]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
       "{%8, %9}, {%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
@@ -65,4 +65,5 @@ inline __device__ void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4],
 
 #endif
 
+}  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -9,7 +9,8 @@
 //   out   += P V     P is in the layout that the scores came out in; a lane's 16 bytes of a value
 //                    row are 8 neighbouring dimensions again: column g of product j is dimension
 //                    8g + j, so pairs of tokens are put together with byte permutations alone
-// Softmax is online, in base 2, maximum and sum per row in registers.
+// Softmax is online, in base 2, maximum and sum per row in registers. Turns whose every position
+// every row sees are most of them, and compare no positions.
 //
 //   prefill  (spans of more than one token): a block of waves takes neighbouring tokens; they read
 //            the same keys at about the same time, from the first cache
@@ -28,11 +29,16 @@ constexpr int kBlockTokens = 16;
 constexpr float kLog2E = 1.44269504f;
 
 // What one wave holds of 16 * kTiles query rows; kHalves 1 leaves rows 8 to 15 of a tile out.
+// Positions are counted in 32 bits: the engine's contexts are far below.
 template <int kDim, int kTiles, int kHalves>
 class WaveAttention {
  public:
   static constexpr int kChunks = kDim / 32;
   static constexpr int kColumns = kDim / 8;  // products that make a row of `out`
+  // Cache blocks that are worked on at once: as many as registers hold, since every turn may have
+  // to rescale the sums.
+  static constexpr int kBlocks = kDim <= 64 ? 2 : 1;
+  static constexpr int kTurn = kBlocks * kBlockTokens;  // tokens
 
   // Sequence memory of one (span, KV head), and which positions this wave's rows may see.
   struct Keys {
@@ -41,6 +47,13 @@ class WaveAttention {
     const std::int32_t* blocks;
     std::int64_t block_stride;  // elements from block to block
     std::int64_t head_offset;   // elements to this head's part of a block
+  };
+  // What rows may see: row r positions up to its own, with a window only the last ones.
+  struct Range {
+    int first, last;       // positions outside are nobody's
+    int all_from, all_to;  // every row sees these
+    int window;
+    float scale;  // of scores, in base 2
   };
 
   __device__ WaveAttention() {
@@ -58,80 +71,26 @@ class WaveAttention {
   }
 
   // Row r of tile m, its query (null: no such row) and its position.
-  __device__ void load_query(int m, int half, const BF16* query, std::int64_t at) {
+  __device__ void load_query(int m, int half, const BF16* query, int at) {
     position[m][half] = query ? at : -1;
     for (int c = 0; c < kChunks; ++c)
       q[m][c][half] =
           query ? *reinterpret_cast<const gpu::Bits16*>(query + 32 * c + 8 * t) : gpu::Bits16{};
   }
 
-  // The keys of one cache block, as products want them.
-  struct KeyBlock {
-    gpu::Bits16 k[2][kChunks];
-  };
-  __device__ KeyBlock load_keys(const Keys& keys, std::int64_t index) const {
-    const std::int64_t at = keys.blocks[index] * keys.block_stride + keys.head_offset;
-    KeyBlock block;
-    for (int n = 0; n < 2; ++n)
-      for (int c = 0; c < kChunks; ++c)
-        block.k[n][c] = *reinterpret_cast<const gpu::Bits16*>(keys.key + at + (8 * n + g) * kDim +
-                                                              32 * c + 8 * t);
-    return block;
-  }
-
-  // Blocks first_block, first_block + step, ... up to last_block. Each one's keys are asked for
-  // before the one before it is worked on. Positions outside [first, last] are nobody's.
-  __device__ void walk(const Keys& keys, std::int64_t first_block, std::int64_t last_block,
-                       std::int64_t step, std::int64_t first, std::int64_t last, int window,
-                       float scale) {
-    if (first_block > last_block) return;
-    KeyBlock even = load_keys(keys, first_block);
-    KeyBlock odd;
-    for (std::int64_t block = first_block; block <= last_block; block += 2 * step) {
-      const bool second = block + step <= last_block;
-      if (second) odd = load_keys(keys, block + step);
-      visit(keys, even, block, first, last, window, scale);
-      if (!second) break;
-      if (block + 2 * step <= last_block) even = load_keys(keys, block + 2 * step);
-      visit(keys, odd, block + step, first, last, window, scale);
-    }
-  }
-
-  __device__ void visit(const Keys& keys, const KeyBlock& block, std::int64_t index,
-                        std::int64_t first, std::int64_t last, int window, float scale) {
-    const std::int64_t at = keys.blocks[index] * keys.block_stride + keys.head_offset;
-    gpu::Bits16 v[4][kDim / 64];
-    const std::int64_t base = index * kBlockTokens;
-    for (int i = 0; i < 4; ++i) {
-      const int token = 2 * t + i % 2 + i / 2 * 8;
-      const bool visible = base + token >= first && base + token <= last;
-      for (int h = 0; h < kDim / 64; ++h)
-        // What nobody sees may be anything, NaN too: zero weight would not keep it out.
-        v[i][h] = visible ? *reinterpret_cast<const gpu::Bits16*>(keys.value + at + token * kDim +
-                                                                  64 * h + 8 * g)
-                          : gpu::Bits16{};
-    }
-#pragma unroll
-    for (int m = 0; m < kTiles; ++m) {
-      float scores[2][4] = {};
-      for (int n = 0; n < 2; ++n)
-        for (int c = 0; c < kChunks; ++c) {
-          const gpu::Bits16 low = q[m][c][0];
-          gpu::Bits16 high = {};
-          if constexpr (kHalves == 2) high = q[m][c][1];
-          gpu::mma_16x8x16(scores[n], {low.x, high.x, low.y, high.y},
-                           {block.k[n][c].x, block.k[n][c].y});
-          gpu::mma_16x8x16(scores[n], {low.z, high.z, low.w, high.w},
-                           {block.k[n][c].z, block.k[n][c].w});
-        }
-      std::uint32_t p[2][2] = {};  // [half][n]: weights of tokens 2t, 2t+1 of product n
-      for (int h = 0; h < kHalves; ++h) weigh(m, h, base, window, scale, scores, p[h]);
-      for (int j = 0; j < kColumns; ++j) {
-        const int part = j / 8;
-        const std::uint32_t low = pair(v[0][part], v[1][part], j % 8);
-        const std::uint32_t high = pair(v[2][part], v[3][part], j % 8);
-        gpu::mma_16x8x16(out[m][j], {p[0][0], p[1][0], p[0][1], p[1][1]}, {low, high});
-      }
+  // Turns first_turn, first_turn + step, ... up to the one that holds range.last. The keys of the
+  // next are asked for as soon as this one's scores are made.
+  __device__ void walk(const Keys& keys, int first_turn, int step, const Range& range) {
+    const int last_turn = range.last / kTurn;
+    if (first_turn > last_turn) return;
+    load_keys(keys, first_turn, range);
+    for (int turn = first_turn; turn <= last_turn; turn += step) {
+      const int next = turn + step <= last_turn ? turn + step : turn;
+      const int from = turn * kTurn;
+      if (from >= range.all_from && from + kTurn - 1 <= range.all_to)
+        visit<false>(keys, turn, next, range);
+      else
+        visit<true>(keys, turn, next, range);
     }
   }
 
@@ -153,40 +112,122 @@ class WaveAttention {
   int g, t;  // lane 4g + t
   gpu::Bits16 q[kTiles][kChunks][kHalves];
   float out[kTiles][kColumns][4];
-  float best[kTiles][2];
+  float best[kTiles][2];  // of the scores, before scaling
   float total[kTiles][2];
-  std::int64_t position[kTiles][2];  // of rows g and g + 8; -1: there is no such row
+  int position[kTiles][2];  // of rows g and g + 8; -1: there is no such row
 
  private:
-  // Scores to weights; rescales what has been summed.
-  __device__ void weigh(int m, int h, std::int64_t base, int window, float scale,
-                        const float (&scores)[2][4], std::uint32_t (&p)[2]) {
-    float s[2][2];
+  // Where a turn's block lies; one past the sequence's last is read as its last, and not seen.
+  __device__ std::int64_t place(const Keys& keys, int turn, int b, const Range& range) const {
+    const int last_block = range.last / kBlockTokens;
+    const int block = turn * kBlocks + b < last_block ? turn * kBlocks + b : last_block;
+    return keys.blocks[block] * keys.block_stride + keys.head_offset;
+  }
+
+  __device__ void load_keys(const Keys& keys, int turn, const Range& range) {
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      const BF16* at = keys.key + place(keys, turn, b, range);
+      for (int n = 0; n < 2; ++n)
+        for (int c = 0; c < kChunks; ++c)
+          k[b][n][c] =
+              *reinterpret_cast<const gpu::Bits16*>(at + (8 * n + g) * kDim + 32 * c + 8 * t);
+    }
+  }
+
+  template <bool kMasked>
+  __device__ void visit(const Keys& keys, int turn, int next, const Range& range) {
+    gpu::Bits16 v[kBlocks][4][kDim / 64];
+    const int base = turn * kTurn;
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      const BF16* at = keys.value + place(keys, turn, b, range);
+      for (int i = 0; i < 4; ++i) {
+        const int token = 2 * t + i % 2 + i / 2 * 8;
+        const int where = base + b * kBlockTokens + token;
+        // What nobody sees may be anything, NaN too: zero weight would not keep it out.
+        const bool visible = !kMasked || (where >= range.first && where <= range.last);
+        for (int h = 0; h < kDim / 64; ++h)
+          v[b][i][h] =
+              visible ? *reinterpret_cast<const gpu::Bits16*>(at + token * kDim + 64 * h + 8 * g)
+                      : gpu::Bits16{};
+      }
+    }
+    // Neighbouring products add to different sums: each waits for the one before it otherwise.
+    float scores[kTiles][2 * kBlocks][4] = {};
+#pragma unroll
+    for (int c = 0; c < kChunks; ++c)
+#pragma unroll
+      for (int step = 0; step < 2; ++step)
+#pragma unroll
+        for (int n = 0; n < 2 * kBlocks; ++n)
+#pragma unroll
+          for (int m = 0; m < kTiles; ++m) {
+            const gpu::Bits16 low = q[m][c][0];
+            gpu::Bits16 high = {};
+            if constexpr (kHalves == 2) high = q[m][c][1];
+            const gpu::Bits16 key = k[n / 2][n % 2][c];
+            if (step == 0)
+              gpu::mma_16x8x16(scores[m][n], {low.x, high.x, low.y, high.y}, {key.x, key.y});
+            else
+              gpu::mma_16x8x16(scores[m][n], {low.z, high.z, low.w, high.w}, {key.z, key.w});
+          }
+    load_keys(keys, next, range);
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+      std::uint32_t p[2][2 * kBlocks] = {};  // [half][n]: weights of tokens 2t, 2t+1 of product n
+      for (int h = 0; h < kHalves; ++h) weigh<kMasked>(m, h, base, range, scores[m], p[h]);
+#pragma unroll
+      for (int b = 0; b < kBlocks; ++b)
+#pragma unroll
+        for (int j = 0; j < kColumns; ++j) {
+          const int part = j / 8;
+          const std::uint32_t low = pair(v[b][0][part], v[b][1][part], j % 8);
+          const std::uint32_t high = pair(v[b][2][part], v[b][3][part], j % 8);
+          gpu::mma_16x8x16(out[m][j], {p[0][2 * b], p[1][2 * b], p[0][2 * b + 1], p[1][2 * b + 1]},
+                           {low, high});
+        }
+    }
+  }
+
+  // Scores to weights; rescales what has been summed where the maximum of any row has grown.
+  template <bool kMasked>
+  __device__ void weigh(int m, int h, int base, const Range& range, float (&scores)[2 * kBlocks][4],
+                        std::uint32_t (&p)[2 * kBlocks]) {
     float highest = best[m][h];
-    for (int n = 0; n < 2; ++n)
+#pragma unroll
+    for (int n = 0; n < 2 * kBlocks; ++n)
       for (int i = 0; i < 2; ++i) {
-        const std::int64_t at = base + 8 * n + 2 * t + i;
-        const bool visible = at <= position[m][h] && (window == 0 || at > position[m][h] - window);
-        s[n][i] = visible ? scores[n][2 * h + i] * (scale * kLog2E) : -INFINITY;
-        highest = fmaxf(highest, s[n][i]);
+        float& score = scores[n][2 * h + i];
+        if constexpr (kMasked) {
+          const int at = base + 8 * n + 2 * t + i;
+          const bool visible =
+              at <= position[m][h] && (range.window == 0 || at > position[m][h] - range.window);
+          if (!visible) score = -INFINITY;
+        }
+        highest = fmaxf(highest, score);
       }
     highest = fmaxf(highest, gpu::shuffle_xor(highest, 1));
     highest = fmaxf(highest, gpu::shuffle_xor(highest, 2));
-    const float zero = highest == -INFINITY ? 0.0f : highest;
-    const float rescale = exp2f(best[m][h] - zero);
-    best[m][h] = highest;
+    const float zero = highest == -INFINITY ? 0.0f : highest * range.scale;
+    if (gpu::any_lane(highest > best[m][h])) {
+      const float rescale = gpu::exp2_fast(fmaf(best[m][h], range.scale, -zero));
+      total[m][h] *= rescale;
+      for (int j = 0; j < kColumns; ++j) {
+        out[m][j][2 * h] *= rescale;
+        out[m][j][2 * h + 1] *= rescale;
+      }
+      best[m][h] = highest;
+    }
     float sum = 0;
-    for (int n = 0; n < 2; ++n) {
-      const float low = exp2f(s[n][0] - zero);
-      const float high = exp2f(s[n][1] - zero);
+#pragma unroll
+    for (int n = 0; n < 2 * kBlocks; ++n) {
+      const float low = gpu::exp2_fast(fmaf(scores[n][2 * h], range.scale, -zero));
+      const float high = gpu::exp2_fast(fmaf(scores[n][2 * h + 1], range.scale, -zero));
       sum += low + high;
       p[n] = gpu::pack_bf16(low, high);
     }
-    total[m][h] = fmaf(total[m][h], rescale, sum);
-    for (int j = 0; j < kColumns; ++j) {
-      out[m][j][2 * h] *= rescale;
-      out[m][j][2 * h + 1] *= rescale;
-    }
+    total[m][h] += sum;
   }
 
   static __device__ std::uint32_t word(const gpu::Bits16& v, int i) {
@@ -198,7 +239,13 @@ class WaveAttention {
     const std::uint32_t high = word(b, j / 2);
     return j % 2 == 0 ? (low & 0xffffu) | high << 16 : low >> 16 | (high & 0xffff0000u);
   }
+
+  gpu::Bits16 k[kBlocks][2][kChunks];  // of the turn that comes
 };
+
+__device__ int not_negative(int i) {
+  return i < 0 ? 0 : i;
+}
 
 template <int kDim, int kTiles, int kHalves>
 __device__ typename WaveAttention<kDim, kTiles, kHalves>::Keys keys_of(const AttentionParams& p,
@@ -242,16 +289,18 @@ __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 1)
       const std::int64_t row = span.first_row + token;
       state.load_query(
           m, half, there ? q + row * p.q.stride + (kv_head * group + r % group) * kDim : nullptr,
-          std::int64_t{span.position} + token);
+          span.position + token);
     }
-  const std::int64_t last_token =
+  const int last_token =
       first_token + per_wave < span.count ? first_token + per_wave - 1 : span.count - 1;
-  const std::int64_t last = span.position + last_token;
-  std::int64_t first = 0;
-  if (p.window > 0 && span.position + first_token - p.window + 1 > 0)
-    first = span.position + first_token - p.window + 1;
+  typename Wave::Range range = {
+      0, span.position + last_token, 0, span.position + first_token, p.window, p.scale * kLog2E};
+  if (p.window > 0) {
+    range.first = not_negative(span.position + first_token - p.window + 1);
+    range.all_from = not_negative(range.last - p.window + 1);
+  }
   const auto keys = keys_of<kDim, kPrefillTiles<kDim>, 2>(p, span, kv_head);
-  state.walk(keys, first / kBlockTokens, last / kBlockTokens, 1, first, last, p.window, p.scale);
+  state.walk(keys, range.first / Wave::kTurn, 1, range);
   state.finish();
   auto* out = static_cast<BF16*>(p.out.data);
 #pragma unroll
@@ -286,7 +335,7 @@ struct Part {
   float total[kMostGroup];
 };
 
-// Grid: parts, KV heads, spans. Block b of a sequence belongs to wave b % (parts * waves).
+// Grid: parts, KV heads, spans. Turn i of a sequence belongs to wave i % (parts * waves).
 template <int kDim>
 __global__ void __launch_bounds__(kDecodeThreads)
     flash_decode(AttentionParams p, int group, Part<kDim>* parts, int* arrivals) {
@@ -300,16 +349,14 @@ __global__ void __launch_bounds__(kDecodeThreads)
   const int wave = static_cast<int>(threadIdx.x) / gpu::kWave;
   using Wave = WaveAttention<kDim, 1, 1>;
   Wave state;
-  const std::int64_t last = span.position;
+  const int last = span.position;
   const auto* q = static_cast<const BF16*>(p.q.data) + span.first_row * p.q.stride;
   state.load_query(0, 0, state.g < group ? q + (kv_head * group + state.g) * kDim : nullptr, last);
-  std::int64_t first = 0;
-  if (p.window > 0 && last - p.window + 1 > 0) first = last - p.window + 1;
+  const int first = p.window > 0 ? not_negative(last - p.window + 1) : 0;
   const auto keys = keys_of<kDim, 1, 1>(p, span, kv_head);
-  const std::int64_t step = std::int64_t{gridDim.x} * kDecodeWaves;
-  state.walk(keys,
-             first / kBlockTokens + static_cast<std::int64_t>(blockIdx.x) * kDecodeWaves + wave,
-             last / kBlockTokens, step, first, last, p.window, p.scale);
+  state.walk(keys, first / Wave::kTurn + static_cast<int>(blockIdx.x) * kDecodeWaves + wave,
+             static_cast<int>(gridDim.x) * kDecodeWaves,
+             {first, last, first, last, p.window, p.scale * kLog2E});
   state.finish();
 
   Part<kDim>& mine = shared[wave];
@@ -324,15 +371,16 @@ __global__ void __launch_bounds__(kDecodeThreads)
   __syncthreads();
 
   // The value of one output over `count` parts, whose maxima differ.
-  const auto merge = [](const Part<kDim>* from, int count, int head, int d, float& best,
-                        float& total) {
+  const float unit = p.scale * kLog2E;
+  const auto merge = [unit](const Part<kDim>* from, int count, int head, int d, float& best,
+                            float& total) {
     best = -INFINITY;
     for (int i = 0; i < count; ++i) best = fmaxf(best, from[i].best[head]);
     const float zero = best == -INFINITY ? 0.0f : best;
     float sum = 0;
     total = 0;
     for (int i = 0; i < count; ++i) {
-      const float scale = exp2f(from[i].best[head] - zero);
+      const float scale = exp2f((from[i].best[head] - zero) * unit);
       sum = fmaf(from[i].out[head][d], scale, sum);
       total = fmaf(from[i].total[head], scale, total);
     }

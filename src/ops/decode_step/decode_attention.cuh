@@ -1,7 +1,7 @@
 // Attention of one step, by the eight waves that multiply. An item is one KV head of one sequence
 // over a part of its cache, which comes through the ring like weights do: tiles of up to four cache
-// blocks of 16 tokens, keys then values. A wave takes a block, four waves a tile, by tensor cores as
-// in ops/attention/attention_flash.cu: rows are the query heads of the KV head, and
+// blocks of 16 tokens, keys then values. A wave takes a block, four waves a tile, by tensor cores
+// as in ops/attention/attention_flash.cu: rows are the query heads of the KV head, and
 //   scores = Q K^T   the order of dimensions is free: a lane's 16 bytes are 8 neighbours
 //   out   += P V     column g of product j is dimension 8g + j, so that a lane's 16 bytes of a
 //                    value row serve eight products
@@ -18,11 +18,11 @@ constexpr int kGroup = kDecodeMostGroup;
 constexpr int kDim = kDecodeHeadDim;
 
 struct AttentionScratch {
-  std::uint32_t* queries;   // [group][64] BF16 pairs
-  std::uint32_t* new_key;   // BF16 pairs of the token at hand
+  std::uint32_t* queries;  // [group][64] BF16 pairs
+  std::uint32_t* new_key;  // BF16 pairs of the token at hand
   std::uint32_t* new_value;
-  float* sums;              // [wave][group][64]
-  float* best;              // [wave][group]
+  float* sums;  // [wave][group][64]
+  float* best;  // [wave][group]
   float* total;
 };
 inline __device__ AttentionScratch attention_scratch(const Block& b) {
@@ -97,10 +97,10 @@ inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const 
 
 // What a wave has seen so far, for query head g where lane = 4g + t.
 struct WaveState {
-  uint4 q[2];        // dimensions 32c + 8t ..
-  float out[8][4];   // [j][i]: dimension 8 (2t + i) + j; the last two are no row's
+  uint4 q[2];       // dimensions 32c + 8t ..
+  float out[8][4];  // [j][i]: dimension 8 (2t + i) + j; the last two are no row's
   float best;
-  float total;       // of this lane's tokens
+  float total;  // of this lane's tokens
 };
 
 // Element j of two rows of eight, in one word.

@@ -18,7 +18,7 @@ struct Block {
   std::uint64_t* empty;  // all waves are through with it
   std::uint64_t* part_full;
   std::uint64_t* part_empty;
-  volatile int* opened;  // phases up to this one may look for their inputs
+  volatile int* opened;     // phases up to this one may look for their inputs
   std::uint32_t* exchange;  // this step's set
   std::uint32_t* hints;
   int rows;
@@ -38,8 +38,8 @@ __device__ Block lay_out(const DecodeStepParams& p, std::byte* memory) {
   b.ring = take(std::int64_t{p.tiles} * kDecodeTileBytes);
   b.input = take(decode_input_bytes(p.widest_k, kRows));
   b.parts = reinterpret_cast<float*>(take(p.part_buffers * decode_part_bytes(kRows)));
-  b.residual =
-      reinterpret_cast<float*>(take(std::int64_t{p.most_hidden_units} * kDecodeSubRows * kRows * 4));
+  b.residual = reinterpret_cast<float*>(
+      take(std::int64_t{p.most_hidden_units} * kDecodeSubRows * kRows * 4));
   b.squares = reinterpret_cast<float*>(take(2 * kDecodeWaves * kDecodeStepMostRows * 4));
   b.full = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostTiles));
   b.empty = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostTiles));
@@ -99,7 +99,9 @@ inline __device__ int attention_splits(const DecodeStepParams& p, int rows) {
   const std::int64_t worth = longest / (16 * kDecodeBlockTokens) + 1;
   std::int64_t splits = p.processors / (p.kv_heads * rows);
   splits = splits < worth ? splits : worth;
-  return static_cast<int>(splits < 1 ? 1 : splits > kDecodeStepMostSplits ? kDecodeStepMostSplits : splits);
+  return static_cast<int>(splits < 1                       ? 1
+                          : splits > kDecodeStepMostSplits ? kDecodeStepMostSplits
+                                                           : splits);
 }
 inline __device__ AttentionItem attention_item(const DecodeStepParams& p, const Block& b,
                                                int index) {
@@ -119,6 +121,8 @@ inline __device__ int producers_of(const DecodeStepParams& p, const Block& b, in
   return items < p.processors ? items : p.processors;
 }
 // Words of a sequence's attention output: [split][head][64] sums, then [split][head] log2 weights.
-inline __device__ int part_words(const DecodeStepParams& p) { return p.heads * kDecodeHeadDim; }
+inline __device__ int part_words(const DecodeStepParams& p) {
+  return p.heads * kDecodeHeadDim;
+}
 
 }  // namespace millrace::cuda::decode

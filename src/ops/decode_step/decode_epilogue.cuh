@@ -105,15 +105,15 @@ class Epilogue {
     for (int k = 0; k < p_.taps - 1; ++k) {
       const int position = span_.position - (p_.taps - 1 - k);
       if (position < span_.conv_from || position < 0) continue;
-      const float2 v = *reinterpret_cast<const float2*>(
-          ring + position % static_cast<int>(p_.ring) * p_.hidden);
+      const float2 v =
+          *reinterpret_cast<const float2*>(ring + position % static_cast<int>(p_.ring) * p_.hidden);
       const float2 w = *reinterpret_cast<const float2*>(kernel + k * p_.hidden);
       columns.sum.x = fmaf(w.x, v.x, columns.sum.x);
       columns.sum.y = fmaf(w.y, v.y, columns.sum.y);
     }
     columns.tap = *reinterpret_cast<const float2*>(kernel + (p_.taps - 1) * p_.hidden);
-    columns.now = reinterpret_cast<float2*>(
-        ring + span_.position % static_cast<int>(p_.ring) * p_.hidden);
+    columns.now =
+        reinterpret_cast<float2*>(ring + span_.position % static_cast<int>(p_.ring) * p_.hidden);
     return columns;
   }
 
@@ -149,8 +149,8 @@ class Epilogue {
   }
 
   __device__ float2* residual(int own_unit) const {
-    return reinterpret_cast<float2*>(b_.residual +
-                                     (own_unit * kRows + row_) * kDecodeSubRows + 2 * pair_);
+    return reinterpret_cast<float2*>(b_.residual + (own_unit * kRows + row_) * kDecodeSubRows +
+                                     2 * pair_);
   }
   // The residual stream begins as the token's embedding.
   __device__ void take_embedding(const DecodeStop& stop) const {

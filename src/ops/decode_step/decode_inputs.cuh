@@ -10,7 +10,8 @@ namespace millrace::cuda::decode {
 template <int kRows>
 class Inputs {
  public:
-  static constexpr int kQuads = 2;   // strips that are asked for at once: of a normed input, in fours
+  static constexpr int kQuads =
+      2;  // strips that are asked for at once: of a normed input, in fours
   static constexpr int kOctets = 4;  // of a packed one, in eights
   static constexpr int kPartsAtOnce = 4;
   static constexpr int kAtOnce = kRows < 4 ? kRows : 4;
@@ -109,8 +110,8 @@ class Inputs {
     if (ph.source == DecodeSource::Residual)
       return load_words(b_.exchange + row * p_.row_words + ph.in + column);
     const std::int64_t at = token_of(p_, row) * p_.hidden + column;
-    const uint2 v = __ldg(reinterpret_cast<const uint2*>(
-        static_cast<const __nv_bfloat16*>(p_.embedding) + at));
+    const uint2 v =
+        __ldg(reinterpret_cast<const uint2*>(static_cast<const __nv_bfloat16*>(p_.embedding) + at));
     return {v.x << 16, v.x & 0xffff0000u, v.y << 16, v.y & 0xffff0000u};
   }
 
@@ -228,8 +229,7 @@ class Inputs {
         for (int j = 0; j < kQuads; ++j) {
           if (first + 4 * j >= strips) continue;
           const float inverse = __fdividef(1.0f, total[j]);
-          *reinterpret_cast<uint2*>(
-              place(r, (first + 4 * j) * kDecodeStripColumns + column)) = {
+          *reinterpret_cast<uint2*>(place(r, (first + 4 * j) * kDecodeStripColumns + column)) = {
               pack_pair(sums[j][0] * inverse, sums[j][1] * inverse),
               pack_pair(sums[j][2] * inverse, sums[j][3] * inverse)};
         }

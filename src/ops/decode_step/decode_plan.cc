@@ -67,8 +67,7 @@ DecodePlan plan_decode_step(const DecodeShape& shape, int processors) {
   using Source = DecodeSource;
   const std::int64_t hidden = shape.hidden;
   const std::int64_t hidden_units = hidden / kDecodeSubRows;
-  const std::int64_t qkv =
-      std::int64_t{shape.heads + 2 * shape.kv_heads} * shape.head_dim;
+  const std::int64_t qkv = std::int64_t{shape.heads + 2 * shape.kv_heads} * shape.head_dim;
   for (std::size_t i = 0; i < shape.attends.size(); ++i) {
     const int layer = static_cast<int>(i);
     const Source source = i == 0 ? Source::Embedding : Source::Residual;
@@ -98,8 +97,8 @@ DecodeSharedLayout decode_shared_layout(const DecodePlan& plan, int rows,
       decode_fixed_bytes(plan.widest_k, rows, static_cast<std::int64_t>(plan.phases.size()),
                          plan.most_hidden_units) +
       layout.part_buffers * decode_part_bytes(rows);
-  layout.tiles = static_cast<int>(std::clamp<std::int64_t>(
-      (shared_bytes - others) / kDecodeTileBytes, 0, kDecodeMostTiles));
+  layout.tiles = static_cast<int>(
+      std::clamp<std::int64_t>((shared_bytes - others) / kDecodeTileBytes, 0, kDecodeMostTiles));
   layout.bytes = others + layout.tiles * std::int64_t{kDecodeTileBytes};
   return layout;
 }

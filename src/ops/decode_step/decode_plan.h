@@ -25,13 +25,13 @@ struct DecodeShape {
 struct PlannedPhase {
   DecodePhaseKind kind;
   DecodeSource source;
-  int layer;        // of the model; -1 for the head
-  std::int64_t k;   // 0 for Attention
+  int layer;       // of the model; -1 for the head
+  std::int64_t k;  // 0 for Attention
   std::int64_t units;
   int subs;
-  std::int64_t in = 0;   // words in a sequence's part of the exchange memory
+  std::int64_t in = 0;  // words in a sequence's part of the exchange memory
   std::int64_t out = 0;
-  std::int64_t weights = 0;  // first byte in the packed weights
+  std::int64_t weights = 0;          // first byte in the packed weights
   std::vector<std::int32_t> firsts;  // [processors + 1] first unit of each multiprocessor
 
   std::int64_t unit_bytes() const { return subs * k * kDecodeSubRows * 2; }
@@ -61,6 +61,7 @@ struct DecodeSharedLayout {
   std::int64_t bytes = 0;
 };
 constexpr int kDecodeFewestTiles = 3;
-DecodeSharedLayout decode_shared_layout(const DecodePlan& plan, int rows, std::int64_t shared_bytes);
+DecodeSharedLayout decode_shared_layout(const DecodePlan& plan, int rows,
+                                        std::int64_t shared_bytes);
 
 }  // namespace millrace

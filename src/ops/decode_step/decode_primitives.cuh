@@ -88,7 +88,9 @@ inline __device__ void sync_multipliers() {
   asm volatile("bar.sync 1, %0;" ::"n"(kDecodeWaves * kLanes) : "memory");
 }
 
-inline __device__ float low_half(std::uint32_t pair) { return __uint_as_float(pair << 16); }
+inline __device__ float low_half(std::uint32_t pair) {
+  return __uint_as_float(pair << 16);
+}
 inline __device__ float high_half(std::uint32_t pair) {
   return __uint_as_float(pair & 0xffff0000u);
 }
@@ -97,13 +99,14 @@ inline __device__ std::uint32_t pack_pair(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
 }
-inline __device__ float rounded(float x) { return __bfloat162float(__float2bfloat16(x)); }
+inline __device__ float rounded(float x) {
+  return __bfloat162float(__float2bfloat16(x));
+}
 
 // sums[row g of a][columns 2t, 2t+1] += a (rows 8 to 15 are zero) * b.
 inline __device__ void multiply_add(float (&sums)[4], std::uint32_t a0, std::uint32_t a2,
                                     std::uint32_t b0, std::uint32_t b1) {
-  asm(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %5}, "
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %5}, "
       "{%7, %8}, {%0, %1, %2, %3};"
       : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
       : "r"(a0), "r"(0), "r"(a2), "r"(b0), "r"(b1));

@@ -62,18 +62,19 @@ class Producer {
           p_.batch.block_tables + p_.batch.spans[item.row].table * p_.batch.table_stride;
       stamp(p_, phase, kStampAsked, clock64());
       for (std::int64_t block = item.first_block; block < item.last_block; block += 4) {
-        const int count = static_cast<int>(item.last_block - block < 4 ? item.last_block - block : 4);
+        const int count =
+            static_cast<int>(item.last_block - block < 4 ? item.last_block - block : 4);
         std::int64_t at[4];
         for (int i = 0; i < 4; ++i)
-          at[i] = i < count
-                      ? (std::int64_t{table[block + i]} * p_.kv_heads + item.kv_head) * kBytes
-                      : 0;
+          at[i] = i < count ? (std::int64_t{table[block + i]} * p_.kv_heads + item.kv_head) * kBytes
+                            : 0;
         std::byte* to = claim(2 * count * kBytes);
         for (int i = 0; i < count; ++i) {
-          copy_bulk(to + 2 * i * kBytes, p_.keys + ph.cache_layer * p_.kv_layer_stride + at[i], kBytes,
-                    &b_.full[turn_.at]);
-          copy_bulk(to + (2 * i + 1) * kBytes, p_.values + ph.cache_layer * p_.kv_layer_stride + at[i],
+          copy_bulk(to + 2 * i * kBytes, p_.keys + ph.cache_layer * p_.kv_layer_stride + at[i],
                     kBytes, &b_.full[turn_.at]);
+          copy_bulk(to + (2 * i + 1) * kBytes,
+                    p_.values + ph.cache_layer * p_.kv_layer_stride + at[i], kBytes,
+                    &b_.full[turn_.at]);
         }
         turn_.advance(p_.tiles);
       }

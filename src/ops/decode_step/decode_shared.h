@@ -5,7 +5,7 @@
 
 namespace millrace {
 
-constexpr int kDecodeWaves = 8;     // that multiply
+constexpr int kDecodeWaves = 8;  // that multiply
 constexpr int kDecodeMostTiles = 16;
 constexpr int kDecodeMostParts = 8;
 constexpr int kDecodeHeadDim = 64;
@@ -25,13 +25,15 @@ constexpr int decode_tile_strips(int strips) {
 }
 
 // Rows of input lie 64 bytes further on than their length, so that two of them meet other banks.
-constexpr std::int64_t decode_row_bytes(std::int64_t widest_k) { return widest_k * 2 + 64; }
+constexpr std::int64_t decode_row_bytes(std::int64_t widest_k) {
+  return widest_k * 2 + 64;
+}
 // Attention's scratch lies where rows of input lie in other phases.
 constexpr std::int64_t kDecodeAttentionBytes =
-    4 * (kDecodeMostGroup * kDecodeHeadDim                    // queries
-         + kDecodeHeadDim                                     // new key and value, BF16
-         + kDecodeWaves * kDecodeMostGroup * kDecodeHeadDim   // sums of each wave
-         + 2 * kDecodeWaves * kDecodeMostGroup);              // maxima and weights
+    4 * (kDecodeMostGroup * kDecodeHeadDim                   // queries
+         + kDecodeHeadDim                                    // new key and value, BF16
+         + kDecodeWaves * kDecodeMostGroup * kDecodeHeadDim  // sums of each wave
+         + 2 * kDecodeWaves * kDecodeMostGroup);             // maxima and weights
 constexpr std::int64_t decode_input_bytes(std::int64_t widest_k, int rows) {
   const std::int64_t bytes = decode_row_bytes(widest_k) * rows;
   return bytes > kDecodeAttentionBytes ? bytes : kDecodeAttentionBytes;
@@ -43,8 +45,8 @@ constexpr std::int64_t decode_part_bytes(int rows) {
 constexpr std::int64_t decode_fixed_bytes(std::int64_t widest_k, int rows, std::int64_t phases,
                                           std::int64_t most_hidden_units) {
   return decode_input_bytes(widest_k, rows) + phases * std::int64_t{sizeof(DecodeStop)} +
-         most_hidden_units * kDecodeSubRows * rows * 4       // residual
-         + 2 * kDecodeWaves * kDecodeStepMostRows * 4        // squares
+         most_hidden_units * kDecodeSubRows * rows * 4        // residual
+         + 2 * kDecodeWaves * kDecodeStepMostRows * 4         // squares
          + (2 * kDecodeMostTiles + 2 * kDecodeMostParts) * 8  // mbarriers
          + 128;
 }

@@ -51,8 +51,8 @@ __device__ void watch(const DecodeStepParams& p, const Block& b) {
 }
 
 template <int kRows>
-__global__ void __launch_bounds__(kThreads, 1) decode_step(const __grid_constant__
-                                                           DecodeStepParams p) {
+__global__ void __launch_bounds__(kThreads, 1)
+    decode_step(const __grid_constant__ DecodeStepParams p) {
   extern __shared__ __align__(128) std::byte memory[];
   Block b = lay_out<kRows>(p, memory);
   b.rows = static_cast<int>(p.batch.rows);
@@ -109,8 +109,8 @@ __global__ void pack(DecodePack p) {
     const std::int64_t wave = i / kLanes % kDecodeWaves;
     const std::int64_t strip = i / (kLanes * kDecodeWaves) % strips;
     const std::int64_t sub = i / (kLanes * kDecodeWaves) / strips;
-    const DecodeRow row = decode_row(p.kind, p.hidden, sub / p.subs,
-                                     static_cast<int>(sub % p.subs), lane / 4);
+    const DecodeRow row =
+        decode_row(p.kind, p.hidden, sub / p.subs, static_cast<int>(sub % p.subs), lane / 4);
     const std::int64_t column = strip * kDecodeStripColumns + 32 * wave + lane % 4 * 8;
     reinterpret_cast<uint4*>(p.packed)[i] = *reinterpret_cast<const uint4*>(
         static_cast<const __nv_bfloat16*>(p.matrices[row.matrix]) + row.row * p.k + column);
@@ -140,10 +140,14 @@ void run(const DecodeStepLaunch& launch, Stream& stream) {
 
 void run_decode_step(const DecodeStepLaunch& launch, Stream& stream) {
   switch (launch.rows) {
-    case 1: return run<1>(launch, stream);
-    case 2: return run<2>(launch, stream);
-    case 4: return run<4>(launch, stream);
-    default: return run<8>(launch, stream);
+    case 1:
+      return run<1>(launch, stream);
+    case 2:
+      return run<2>(launch, stream);
+    case 4:
+      return run<4>(launch, stream);
+    default:
+      return run<8>(launch, stream);
   }
 }
 

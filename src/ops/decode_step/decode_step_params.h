@@ -40,8 +40,8 @@ enum class DecodeSource : std::int32_t {
 struct DecodePhase {
   DecodePhaseKind kind;
   DecodeSource source;
-  std::int32_t k;         // columns of the product
-  std::int32_t subs;      // of a unit: 3 for Conv, else 1
+  std::int32_t k;          // columns of the product
+  std::int32_t subs;       // of a unit: 3 for Conv, else 1
   std::int32_t producers;  // multiprocessors that have units (Attention: counted on the device)
   // Words of a sequence's part of the exchange memory.
   std::int32_t in;
@@ -55,7 +55,7 @@ struct DecodePhase {
 
 // A unit's eight-row group `sub`, its row i: which row of which matrix?
 struct DecodeRow {
-  int matrix;         // of the phase's matrices: w1 0, w3 1
+  int matrix;  // of the phase's matrices: w1 0, w3 1
   std::int64_t row;
 };
 constexpr DecodeRow decode_row(DecodePhaseKind kind, std::int64_t hidden, std::int64_t unit,
@@ -86,7 +86,7 @@ struct DecodeStepParams {
   float epsilon;
   std::int32_t taps;
 
-  float* conv_states;  // [conv layer][slot][ring][hidden]
+  float* conv_states;              // [conv layer][slot][ring][hidden]
   std::int64_t conv_layer_stride;  // floats
   std::int64_t ring;               // columns of a conv state
   std::byte* keys;                 // of the first attention layer; values alike

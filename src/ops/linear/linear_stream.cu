@@ -1,6 +1,6 @@
 // A few rows: bound by the reading of the weights; see ops/stream/stream_product.cuh.
 #include "ops/linear/linear_stream.h"
-#include "ops/stream/stream_product.cuh"
+#include "ops/stream/stream.cuh"
 
 namespace millrace::MILLRACE_GPU {
 namespace {

@@ -1,4 +1,4 @@
-// The product for at most 16 rows of BF16, as the backend that MILLRACE_GPU names compiled it.
+// The product for at most 8 rows of BF16, as the backend that MILLRACE_GPU names compiled it.
 #pragma once
 
 #include "device/device.h"

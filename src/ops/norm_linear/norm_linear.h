@@ -13,7 +13,7 @@ namespace millrace {
 
 struct NormLinear {
   static constexpr std::string_view kName = "norm_linear";
-  static constexpr std::int64_t kMostRows = 16;
+  static constexpr std::int64_t kMostRows = 8;
   struct Key {
     DType weight;
     DType out;

@@ -1,5 +1,5 @@
 #include "ops/norm_linear/norm_linear_stream.h"
-#include "ops/stream/stream_product.cuh"
+#include "ops/stream/stream.cuh"
 
 namespace millrace::MILLRACE_GPU {
 namespace {

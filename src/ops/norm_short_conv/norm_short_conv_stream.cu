@@ -1,7 +1,7 @@
 // The thread that holds B, C and z of one channel of one sequence is the only one to touch that
 // channel's ring.
 #include "ops/norm_short_conv/norm_short_conv_stream.h"
-#include "ops/stream/stream_product.cuh"
+#include "ops/stream/stream.cuh"
 
 namespace millrace::MILLRACE_GPU {
 namespace {

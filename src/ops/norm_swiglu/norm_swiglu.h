@@ -13,7 +13,7 @@ namespace millrace {
 
 struct NormSwiglu {
   static constexpr std::string_view kName = "norm_swiglu";
-  static constexpr std::int64_t kMostRows = 16;
+  static constexpr std::int64_t kMostRows = 8;
   struct Key {
     DType weight;
     DType out;

@@ -1,5 +1,5 @@
 #include "ops/norm_swiglu/norm_swiglu_stream.h"
-#include "ops/stream/stream_product.cuh"
+#include "ops/stream/stream.cuh"
 
 namespace millrace::MILLRACE_GPU {
 namespace {

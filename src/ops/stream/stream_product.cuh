@@ -1,5 +1,5 @@
 // The small-batch matrix product that every fused decode op is built on: out = in * weight^T for at
-// most 16 rows of `in`, bound by the reading of the weights and nothing else.
+// most 8 rows of `in`, bound by the reading of the weights and nothing else.
 //
 //   - A team of 1, 2, 4 or 8 waves owns tiles of 8 output columns (of each part) and shares out k
 //     in chunks of 32; teams are as small as still keeps every multiprocessor busy, since members
@@ -21,6 +21,7 @@
 
 #include "device/gpu/gpu_mma.h"
 #include "ops/gpu_support.h"
+#include "ops/stream/stream_rows.cuh"
 
 namespace millrace::MILLRACE_GPU::stream {
 
@@ -28,60 +29,24 @@ constexpr int kWaves = 8;
 constexpr int kThreads = kWaves * gpu::kWave;
 constexpr int kChunk = 32;  // of k: one 16-byte load a lane
 constexpr int kTileColumns = 8;
-constexpr int kMostRows = 16;
+constexpr int kMostRows = 8;
 constexpr int kStageLoads = 4;  // 16-byte loads of weights a lane makes in a stage
 constexpr int kDeepRing = 6;    // stages, where the staged rows leave room for two blocks
 constexpr int kShallowRing = 4;
 constexpr std::size_t kHalfOfShared = 113 * 1024;  // of a multiprocessor's, on Hopper
-
-// Up to three matrices of one shape [columns, k] whose columns of equal index belong together.
-struct Weights {
-  const BF16* part[3];
-  std::int64_t k;
-  int tiles;  // of 8 columns
-};
-
-// The rows are BF16; every use reads them from global memory.
-struct PlainRows {
-  static constexpr bool kStaged = false;
-  static constexpr bool kNormed = false;
-  const BF16* data;
-  std::int64_t stride;
-  int rows;
-};
-
-// The same, copied to shared memory first, so that no product waits for them: where they fit.
-struct CopiedRows : PlainRows {
-  static constexpr bool kStaged = true;
-  static constexpr std::int64_t kMostBytes = 64 * 1024;
-};
-
-// The rows are float and are normalised on the way (RMSNorm, spec 4.2): x * weight is rounded to
-// BF16, the factor 1/rms multiplies the finished sums.
-struct NormedRows {
-  static constexpr bool kStaged = true;
-  static constexpr bool kNormed = true;
-  const float* data;
-  std::int64_t stride;
-  const std::int32_t* gather;  // row m is gather[m] of data; null: m
-  const float* weight;
-  float epsilon;
-  int rows;
-};
 
 // Bytes between staged rows: 64 beyond the row, so that the lanes of a load hit all banks.
 __host__ __device__ constexpr std::int64_t staged_pitch(std::int64_t k) {
   return 2 * k + 64;
 }
 
-// kRowTiles 1: at most 8 rows. kTeam waves share a tile of kTileColumns columns of each part.
-template <int kParts, int kTeam, int kRowTiles, int kRing, typename Rows, typename Epilogue>
+// kTeam waves share a tile of kTileColumns columns of each part.
+template <int kParts, int kTeam, int kRing, typename Rows, typename Epilogue>
 class Product {
  public:
   static constexpr int kUnroll = kStageLoads / kParts > 0 ? kStageLoads / kParts : 1;  // chunks
   static constexpr int kTeams = kWaves / kTeam;
-  static constexpr int kRows = 8 * kRowTiles;
-  static constexpr int kTileValues = kRows * kTileColumns;
+  static constexpr int kTileValues = kMostRows * kTileColumns;
   // Values of a tile that one thread finishes.
   static constexpr int kOutputs = (kTileValues + kTeam * gpu::kWave - 1) / (kTeam * gpu::kWave);
   static constexpr int kSumBytes = kTeam == 1 ? 0 : 2 * kWaves * kParts * kTileValues * 4;
@@ -209,38 +174,31 @@ class Product {
     }
   }
 
-  // Eight neighbouring values of row g_ + 8 * half, zeros beyond the last row.
-  __device__ gpu::Bits16 load_row(int half, int chunk) const {
-    const int row = g_ + 8 * half;
-    if (row >= in_.rows || chunk >= chunks_) return {};
+  // Eight neighbouring values of row g_, zeros beyond the last row.
+  __device__ gpu::Bits16 load_row(int chunk) const {
+    if (g_ >= in_.rows || chunk >= chunks_) return {};
     const std::int64_t at = std::int64_t{chunk} * kChunk + 8 * t_;
     if constexpr (Rows::kStaged)
-      return *reinterpret_cast<const gpu::Bits16*>(staged_ + row * staged_pitch(weights_.k) +
+      return *reinterpret_cast<const gpu::Bits16*>(staged_ + g_ * staged_pitch(weights_.k) +
                                                    2 * at);
     else
-      return *reinterpret_cast<const gpu::Bits16*>(in_.data + row * in_.stride + at);
+      return *reinterpret_cast<const gpu::Bits16*>(in_.data + g_ * in_.stride + at);
   }
 
   __device__ void multiply(float (&sums)[kParts][4], const Cursor& at) const {
     if (at.tile >= weights_.tiles) return;
     // All rows first: where they come from global memory, their ways there overlap.
-    gpu::Bits16 rows[kUnroll][kRowTiles];
+    gpu::Bits16 rows[kUnroll];
 #pragma unroll
-    for (int u = 0; u < kUnroll; ++u)
-#pragma unroll
-      for (int half = 0; half < kRowTiles; ++half)
-        rows[u][half] = load_row(half, chunk_of(at.stage, u));
+    for (int u = 0; u < kUnroll; ++u) rows[u] = load_row(chunk_of(at.stage, u));
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       if (chunk_of(at.stage, u) >= chunks_) continue;  // nothing was asked for
-      const gpu::Bits16 low = rows[u][0];
-      gpu::Bits16 high = {};
-      if constexpr (kRowTiles == 2) high = rows[u][1];
 #pragma unroll
       for (int part = 0; part < kParts; ++part) {
         const auto w = *reinterpret_cast<const gpu::Bits16*>(place(at.slot, u, part));
-        gpu::mma_16x8x16(sums[part], {low.x, high.x, low.y, high.y}, {w.x, w.y});
-        gpu::mma_16x8x16(sums[part], {low.z, high.z, low.w, high.w}, {w.z, w.w});
+        gpu::mma_16x8x16(sums[part], {rows[u].x, 0, rows[u].y, 0}, {w.x, w.y});
+        gpu::mma_16x8x16(sums[part], {rows[u].z, 0, rows[u].w, 0}, {w.z, w.w});
       }
     }
   }
@@ -249,8 +207,8 @@ class Product {
   // its products left in its registers; a team shares the tile out.
   __device__ bool output(int i, int tile, int& m, int& column) const {
     if constexpr (kTeam == 1) {
-      m = g_ + 8 * (i / 2);
-      column = tile * kTileColumns + 2 * t_ + i % 2;
+      m = g_;
+      column = tile * kTileColumns + 2 * t_ + i;
     } else {
       const int at = static_cast<int>(threadIdx.x) % (kTeam * gpu::kWave) + i * kTeam * gpu::kWave;
       m = at / kTileColumns;
@@ -282,13 +240,12 @@ class Product {
     // The other buffer is free until every thread is past the next barrier.
     float* base = sums_ + (buffer * kWaves + wave_ / kTeam * kTeam) * kParts * kTileValues;
     if constexpr (kTeam > 1) {
-      for (int part = 0; part < kParts; ++part)
-        for (int half = 0; half < kRowTiles; ++half) {
-          float* to = base + (wave_ % kTeam * kParts + part) * kTileValues +
-                      (g_ + 8 * half) * kTileColumns + 2 * t_;
-          to[0] = sums[part][2 * half];
-          to[1] = sums[part][2 * half + 1];
-        }
+      for (int part = 0; part < kParts; ++part) {
+        float* to =
+            base + (wave_ % kTeam * kParts + part) * kTileValues + g_ * kTileColumns + 2 * t_;
+        to[0] = sums[part][0];
+        to[1] = sums[part][1];
+      }
       __syncthreads();
     }
 #pragma unroll
@@ -323,20 +280,20 @@ class Product {
   std::byte* staged_;
 };
 
-template <int kParts, int kTeam, int kRowTiles, int kRing, typename Rows, typename Epilogue>
+template <int kParts, int kTeam, int kRing, typename Rows, typename Epilogue>
 __global__ void __launch_bounds__(kThreads, 2)
     stream_product(Weights weights, Rows in, Epilogue epilogue) {
-  Product<kParts, kTeam, kRowTiles, kRing, Rows, Epilogue>(weights, in, epilogue).run();
+  Product<kParts, kTeam, kRing, Rows, Epilogue>(weights, in, epilogue).run();
 }
 
-template <int kParts, int kTeam, int kRowTiles, int kRing, typename Rows, typename Epilogue>
+template <int kParts, int kTeam, int kRing, typename Rows, typename Epilogue>
 void launch_ring(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
-  using Kernel = Product<kParts, kTeam, kRowTiles, kRing, Rows, Epilogue>;
+  using Kernel = Product<kParts, kTeam, kRing, Rows, Epilogue>;
   const int multiprocessors = gpu::multiprocessors(stream);
   const int blocks_of_teams = (weights.tiles + Kernel::kTeams - 1) / Kernel::kTeams;
   const int rounds = (blocks_of_teams + multiprocessors - 1) / multiprocessors;
   const int blocks = (blocks_of_teams + rounds - 1) / rounds;
-  gpu::launch(stream_product<kParts, kTeam, kRowTiles, kRing, Rows, Epilogue>,
+  gpu::launch(stream_product<kParts, kTeam, kRing, Rows, Epilogue>,
               {.grid = {static_cast<unsigned>(blocks)},
                .block = {kThreads},
                .shared_bytes = Kernel::shared_bytes(in, weights.k),
@@ -344,14 +301,13 @@ void launch_ring(const Weights& weights, const Rows& in, const Epilogue& epilogu
               stream, weights, in, epilogue);
 }
 
-template <int kParts, int kTeam, int kRowTiles, typename Rows, typename Epilogue>
+template <int kParts, int kTeam, typename Rows, typename Epilogue>
 void launch_team(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
-  if constexpr (kRowTiles == 1) {
-    using Deep = Product<kParts, kTeam, kRowTiles, kDeepRing, Rows, Epilogue>;
-    if (Deep::shared_bytes(in, weights.k) <= kHalfOfShared)
-      return launch_ring<kParts, kTeam, kRowTiles, kDeepRing>(weights, in, epilogue, stream);
-  }
-  launch_ring<kParts, kTeam, kRowTiles, kShallowRing>(weights, in, epilogue, stream);
+  using Deep = Product<kParts, kTeam, kDeepRing, Rows, Epilogue>;
+  if (Deep::shared_bytes(in, weights.k) <= kHalfOfShared)
+    launch_ring<kParts, kTeam, kDeepRing>(weights, in, epilogue, stream);
+  else
+    launch_ring<kParts, kTeam, kShallowRing>(weights, in, epilogue, stream);
 }
 
 // The smallest team that leaves the fewest waves idle at the end.
@@ -370,29 +326,21 @@ inline int best_team(int tiles, int multiprocessors) {
   return best;
 }
 
-template <int kParts, int kRowTiles, typename Rows, typename Epilogue>
-void launch_rows(const Weights& weights, const Rows& in, const Epilogue& epilogue, Stream& stream) {
-  switch (best_team(weights.tiles, gpu::multiprocessors(stream))) {
-    case 1:
-      return launch_team<kParts, 1, kRowTiles>(weights, in, epilogue, stream);
-    case 2:
-      return launch_team<kParts, 2, kRowTiles>(weights, in, epilogue, stream);
-    case 4:
-      return launch_team<kParts, 4, kRowTiles>(weights, in, epilogue, stream);
-    default:
-      return launch_team<kParts, 8, kRowTiles>(weights, in, epilogue, stream);
-  }
-}
-
 // `columns` of each part are a multiple of 8, k one of 32; rows are 16-byte aligned.
 template <int kParts, typename Rows, typename Epilogue>
 void launch(Weights weights, std::int64_t columns, const Rows& in, const Epilogue& epilogue,
             Stream& stream) {
   weights.tiles = static_cast<int>(columns / kTileColumns);
-  if (in.rows <= 8)
-    launch_rows<kParts, 1>(weights, in, epilogue, stream);
-  else
-    launch_rows<kParts, 2>(weights, in, epilogue, stream);
+  switch (best_team(weights.tiles, gpu::multiprocessors(stream))) {
+    case 1:
+      return launch_team<kParts, 1>(weights, in, epilogue, stream);
+    case 2:
+      return launch_team<kParts, 2>(weights, in, epilogue, stream);
+    case 4:
+      return launch_team<kParts, 4>(weights, in, epilogue, stream);
+    default:
+      return launch_team<kParts, 8>(weights, in, epilogue, stream);
+  }
 }
 
 }  // namespace millrace::MILLRACE_GPU::stream

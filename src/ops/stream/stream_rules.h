@@ -9,8 +9,8 @@
 
 namespace millrace::MILLRACE_GPU {
 
-// 16 rows of so many BF16, beside the ring, fill a multiprocessor's shared memory.
-constexpr std::int64_t kStagedMostK = 4096;
+// 8 rows of so many BF16, beside the ring, fill a multiprocessor's shared memory.
+constexpr std::int64_t kStagedMostK = 8192;
 constexpr std::int64_t kAnyK = std::numeric_limits<std::int64_t>::max();
 
 // `out`: F32 where only logits are asked for, else the activations' type.

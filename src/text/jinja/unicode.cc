@@ -71,9 +71,9 @@ constexpr char32_t kSigma = 0x3A3;
 void append_lower(std::string& out, std::string_view text, std::size_t start, std::size_t end,
                   char32_t code) {
   if (code == kSigma) {
-    std::size_t before = start;
+    std::size_t before = start > 0 ? utf8_before(text, start) : start;
     std::size_t after = end;
-    const bool follows = start > 0 && is_cased(utf8_next(text, before = utf8_before(text, start)));
+    const bool follows = start > 0 && is_cased(utf8_next(text, before));
     const bool goes_on = end < text.size() && is_cased(utf8_next(text, after));
     utf8_append(out, follows && !goes_on ? 0x3C2 : 0x3C3);
     return;

@@ -40,12 +40,18 @@ std::vector<Case> cases() {
 
 std::int64_t rows_of(DecodePhaseKind kind, const DecodeShape& s) {
   switch (kind) {
-    case DecodePhaseKind::Conv: return 3 * s.hidden;
-    case DecodePhaseKind::Qkv: return std::int64_t{s.heads + 2 * s.kv_heads} * s.head_dim;
-    case DecodePhaseKind::Residual: return s.hidden;
-    case DecodePhaseKind::Swiglu: return 2 * s.ffn;
-    case DecodePhaseKind::Head: return s.vocab;
-    case DecodePhaseKind::Attention: return 0;
+    case DecodePhaseKind::Conv:
+      return 3 * s.hidden;
+    case DecodePhaseKind::Qkv:
+      return std::int64_t{s.heads + 2 * s.kv_heads} * s.head_dim;
+    case DecodePhaseKind::Residual:
+      return s.hidden;
+    case DecodePhaseKind::Swiglu:
+      return 2 * s.ffn;
+    case DecodePhaseKind::Head:
+      return s.vocab;
+    case DecodePhaseKind::Attention:
+      return 0;
   }
   return 0;
 }
