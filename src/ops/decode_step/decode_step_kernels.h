@@ -8,8 +8,4 @@ namespace cuda {
 std::span<const KernelSpec<DecodeStep>> decode_step_kernels();
 void run_decode_pack(const DecodePack& pack, Stream& stream);
 }  // namespace cuda
-namespace hip {
-std::span<const KernelSpec<DecodeStep>> decode_step_kernels();
-void run_decode_pack(const DecodePack& pack, Stream& stream);
-}  // namespace hip
 }  // namespace millrace
