@@ -98,11 +98,8 @@ std::vector<std::int32_t> SmallStack::greedy(SequenceMemory& memory, std::vector
 KernelOverrides exact_kernels(const std::string& device) {
   if (device == "cpu") return {};
   // An optional op whose kernel is not found is done without.
-  return {{"linear", "gpu"},
-          {"attention", "gpu"},
-          {"norm_linear", "none"},
-          {"norm_short_conv", "none"},
-          {"norm_swiglu", "none"}};
+  return {{"linear", "gpu"},       {"attention", "gpu"},        {"decode_step", "none"},
+          {"norm_linear", "none"}, {"norm_short_conv", "none"}, {"norm_swiglu", "none"}};
 }
 
 double narrow_mean_tolerance(const std::vector<float>& want, int roundings) {
