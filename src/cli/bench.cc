@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "cli/bench_batches.h"
 #include "cli/bench_report.h"
+#include "cli/bench_serve.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "device/open_device.h"
@@ -322,7 +323,9 @@ Command add_bench(CLI::App& app) {
       ->capture_default_str();
   bench_app->add_flag("--json", options->json, "Print JSON");
   bench_app->add_option("--svg", options->svg, "Also draw the results into this file");
+  const Command serve = add_bench_serve(*bench_app);
   return {bench_app, [=]() -> Status {
+            if (serve.app->parsed()) return serve.action();
             if (options->ops) return bench_ops(*options);
             if (model->count() == 0)
               return fail(ErrorCode::InvalidArgument, "bench: give a model, or --ops");

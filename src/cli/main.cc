@@ -33,10 +33,10 @@ int run_main(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "No progress bars");
   app.fallthrough();
 
-  const Command commands[] = {add_run(app),    add_inspect(app),  add_kernels(app),
-                              add_bench(app),  add_tokenize(app), add_template(app),
-                              add_logits(app), add_doctor(app),   add_pull(app),
-                              add_parse(app),  add_serve(app)};
+  const Command commands[] = {
+      add_run(app),      add_inspect(app),    add_kernels(app), add_bench(app), add_tokenize(app),
+      add_template(app), add_logits(app),     add_doctor(app),  add_pull(app),  add_parse(app),
+      add_serve(app),    add_completion(app), add_man(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -114,10 +114,15 @@ Status serve(ServeOptions options) {
   const std::int64_t context = engine->context();
   const auto server =
       MILLRACE_TRY(server::Server::open(std::move(engine), options.server, std::move(model)));
-  fmt::print(stderr, "millrace: serving {} (context {}, {} at a time, cache for {} tokens) on {}\n",
-             name, context, stats.max_running, stats.kv_capacity_tokens, server->address());
+  const auto log = [&](const std::string& message) {
+    fmt::print(stderr, "{}",
+               server::event_line(options.server.log_format, message,
+                                  server::utc_time(std::chrono::system_clock::now())));
+  };
+  log(fmt::format("serving {} (context {}, {} at a time, cache for {} tokens) on {}", name, context,
+                  stats.max_running, stats.kv_capacity_tokens, server->address()));
   server->run();
-  fmt::print(stderr, "millrace: ended\n");
+  log("ended");
   return {};
 }
 
@@ -134,7 +139,14 @@ void add_network_flags(CLI::App& app, ServeOptions& options) {
                  "Web pages that may ask, for CORS; * for all (repeatable, or a JSON list)")
       ->allow_extra_args(false);
   app.add_flag("--log-requests,--enable-log-requests", server.log_requests,
-               "A line for each request: id, method, path, status");
+               "A line for each request: time, id, method, path, status, tokens; see --log-format");
+  app.add_option_function<std::string>(
+         "--log-format",
+         [&server](const std::string& name) {
+           server.log_format = name == "json" ? server::LogFormat::Json : server::LogFormat::Text;
+         },
+         "text, or json: an object a line")
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--max-waiting", server.most_waiting,
                  "Answers that may wait beyond those that run; more are refused with 429")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 20))

@@ -10,6 +10,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <ctime>
 
+#include "server/playground.h"
+#include "server/request_log.h"
+
 namespace millrace::server {
 namespace asio = boost::asio;
 
@@ -148,11 +151,14 @@ asio::awaitable<void> App::handle(Exchange& exchange) {
   exchange.add_header("x-request-id", exchange.request().id);
   add_cors(exchange);
   const Route* found = find_route(exchange.request().path);
+  const Clock::time_point arrived = Clock::now();
   const int status = co_await route(exchange, found);
   ++metrics_.http[{found ? std::string(found->path) : "other", status}];
   if (config_.log_requests) {
-    const HttpRequest& request = exchange.request();
-    fmt::print(stderr, "{} {} {} {}\n", request.id, request.method, request.path, status);
+    const std::chrono::duration<double> taken = Clock::now() - arrived;
+    fmt::print(stderr, "{}",
+               request_line(config_.log_format, exchange.request(), exchange.facts(), status,
+                            taken.count(), utc_time(std::chrono::system_clock::now())));
   }
 }
 
@@ -161,6 +167,10 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
   if (request.method == "OPTIONS") {
     HttpReply reply{.status = 204};
     co_return co_await send(exchange, std::move(reply));
+  }
+  if (!found && (request.method == "GET" || request.method == "HEAD")) {
+    if (auto page = playground_reply(request.path))
+      co_return co_await send(exchange, std::move(*page));
   }
   if (!found) {
     const ApiError error = not_found(request.path.substr(0, 200));
@@ -228,7 +238,8 @@ Json App::models() const {
                     {"owned_by", "millrace"},
                     {"root", model_.names.front()},
                     {"parent", nullptr},
-                    {"max_model_len", model_.context}});
+                    {"max_model_len", model_.context},
+                    {"vocab_size", engine_.files().config.vocab}});
   return {{"object", "list"}, {"data", std::move(data)}};
 }
 
@@ -270,7 +281,7 @@ Status App::start(const std::shared_ptr<Job>& job, const GenerationSpec& spec) {
   return {};
 }
 
-void App::observe(Job& job, const TokenUpdate& update) {
+void App::observe(Job& job, const TokenUpdate& update, RequestFacts& facts) {
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
   Clock::time_point& last = job.last_token[static_cast<std::size_t>(update.choice)];
   if (update.token) {
@@ -282,6 +293,14 @@ void App::observe(Job& job, const TokenUpdate& update) {
   }
   if (!update.finish) return;
   const Usage& usage = update.usage;
+  if (facts.prompt_tokens < 0) {
+    facts.prompt_tokens = 0;
+    facts.first_token_seconds = usage.first_token_seconds;
+  }
+  facts.prompt_tokens += usage.prompt_tokens;
+  facts.cached_tokens += usage.cached_tokens;
+  facts.completion_tokens += usage.completion_tokens;
+  facts.finish_reason = to_string(*update.finish);
   ++metrics_.finished[update.finish == FinishReason::Cancelled
                           ? "abort"
                           : std::string(to_string(*update.finish))];
@@ -294,12 +313,13 @@ void App::observe(Job& job, const TokenUpdate& update) {
 }
 
 template <typename Take>
-asio::awaitable<bool> App::next_updates(Job& job, Renderer& renderer, int& open, Take take) {
+asio::awaitable<bool> App::next_updates(Exchange& exchange, Job& job, Renderer& renderer, int& open,
+                                        Take take) {
   co_await job.wait();
   if (job.gone) co_return false;
   const std::vector<TokenUpdate> updates = std::exchange(job.updates, {});
   for (const TokenUpdate& update : updates) {
-    observe(job, update);
+    observe(job, update, exchange.facts());
     take(update);
     const auto index = static_cast<std::size_t>(update.choice);
     if (renderer.choices()[index].wants_end()) job.answers[index].cancel();
@@ -314,8 +334,9 @@ asio::awaitable<bool> App::stream_answers(Exchange& exchange, Job& job, Renderer
   std::string out;
   renderer.begin(out);
   while (open > 0) {
-    const bool here = co_await next_updates(
-        job, renderer, open, [&](const TokenUpdate& update) { renderer.update(update, out); });
+    const bool here =
+        co_await next_updates(exchange, job, renderer, open,
+                              [&](const TokenUpdate& update) { renderer.update(update, out); });
     if (!here) co_return false;
     if (const std::string* failure = renderer.failure()) {
       renderer.fail({.status = 500, .message = *failure, .type = "server_error"}, out);
@@ -381,6 +402,7 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
 
   int status = 200;
   bool sent = true;
+  exchange.facts().stream = spec->stream;
   if (spec->stream) {
     ++metrics_.streams;
     sent = co_await stream_answers(exchange, *job, *renderer);
@@ -388,7 +410,7 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
   } else {
     int open = static_cast<int>(choices);
     while (open > 0 && sent)
-      sent = co_await next_updates(*job, *renderer, open,
+      sent = co_await next_updates(exchange, *job, *renderer, open,
                                    [&](const TokenUpdate& update) { renderer->collect(update); });
     if (sent) {
       if (const std::string* failure = renderer->failure()) {

@@ -58,9 +58,10 @@ class App {
 
   // Waits for more of the answers and hands each update to `take`; false when the client is gone.
   template <typename Take>
-  boost::asio::awaitable<bool> next_updates(Job& job, Renderer& renderer, int& open, Take take);
+  boost::asio::awaitable<bool> next_updates(Exchange& exchange, Job& job, Renderer& renderer,
+                                            int& open, Take take);
   Status start(const std::shared_ptr<Job>& job, const GenerationSpec& spec);
-  void observe(Job& job, const TokenUpdate& update);
+  void observe(Job& job, const TokenUpdate& update, RequestFacts& facts);
   int retry_after() const;
 
   Json models() const;

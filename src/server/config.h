@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/generation_spec.h"
+#include "server/request_log.h"
 
 namespace millrace::server {
 
@@ -16,6 +17,7 @@ struct ServerConfig {
   std::vector<std::string> api_keys;         // none: everybody may ask
   std::vector<std::string> allowed_origins;  // for CORS; "*": all; none: no CORS
   bool log_requests = false;
+  LogFormat log_format = LogFormat::Text;
 
   std::uint32_t header_bytes = 32u << 10;
   std::uint64_t body_bytes = 16u << 20;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,16 @@ struct HttpRequest {
   std::string authorization, x_api_key, origin;
 };
 
+// What is worth a line in the log when a request has been answered; the sums over its answers.
+struct RequestFacts {
+  bool stream = false;
+  std::int64_t prompt_tokens = -1;  // -1: nothing was generated
+  std::int64_t cached_tokens = 0;
+  std::int64_t completion_tokens = 0;
+  double first_token_seconds = 0;  // of the first answer
+  std::string finish_reason;       // of the last
+};
+
 struct HttpReply {
   int status = 200;
   std::string body;
@@ -30,6 +41,7 @@ class Exchange {
   virtual ~Exchange() = default;
 
   const HttpRequest& request() const { return request_; }
+  RequestFacts& facts() { return facts_; }
   // Goes into every reply's header.
   void add_header(std::string name, std::string value) {
     headers_.emplace_back(std::move(name), std::move(value));
@@ -47,6 +59,7 @@ class Exchange {
 
  protected:
   HttpRequest request_;
+  RequestFacts facts_;
   std::vector<std::pair<std::string, std::string>> headers_;
 };
 

@@ -83,6 +83,11 @@ class ServerImpl final : public Server {
   }
 
  private:
+  void log_event(const std::string& message) const {
+    fmt::print(stderr, "{}",
+               event_line(config_.log_format, message, utc_time(std::chrono::system_clock::now())));
+  }
+
   asio::awaitable<void> accept() {
     asio::steady_timer pause(io_);
     while (acceptor_.is_open()) {
@@ -108,7 +113,7 @@ class ServerImpl final : public Server {
     try {
       co_await session->run();
     } catch (const std::exception& e) {  // no memory for this one: the others go on
-      fmt::print(stderr, "millrace: a connection failed: {}\n", e.what());
+      log_event(fmt::format("a connection failed: {}", e.what()));
     }
     sessions_.erase(session);
     app_->metrics().connections = std::ssize(sessions_);
@@ -117,8 +122,7 @@ class ServerImpl final : public Server {
 
   asio::awaitable<void> wait_for_signals() {
     co_await signals_.async_wait(kAwait);
-    fmt::print(stderr, "millrace: ending: {} answers are let to their end\n",
-               app_->relay().open_answers());
+    log_event(fmt::format("ending: {} answers are let to their end", app_->relay().open_answers()));
     app_->drain();
     error_code ignored;
     acceptor_.close(ignored);

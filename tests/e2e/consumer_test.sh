@@ -21,3 +21,4 @@ answer=$("$work/build/ask" "$1/models/nano" "What is 40 plus 2?")
 echo "$answer"
 case $answer in *42*) ;; *) exit 1 ;; esac
 "$work/prefix/bin/millrace" --version
+python3 "$1/tests/e2e/packaging_test.py" "$work/prefix" "$1"
