@@ -20,7 +20,8 @@ NANO = str(ROOT / "models/nano")
 class Server:
     def __init__(self, *flags, model=NANO):
         defaults = {"--port": "0", "--served-model-name": "nano", "--max-num-seqs": "16", "--cache-tokens": "16384",
-                    "--device": "cpu"}
+                    "--device": "cpu", "--threads": "1"}
+        # One thread computes: the model is tiny, and on a busy machine two would wait for each other.
         for flag, value in defaults.items():
             if flag not in flags:
                 flags = (*flags, flag, value)
