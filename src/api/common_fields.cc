@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kMostStops = 32;
 constexpr std::size_t kMostStopBytes = 1024;
 constexpr std::size_t kMostBiases = 4096;
+constexpr std::size_t kMostSaltBytes = 1024;
 
 void read_stops(BodyReader& reader, Request& request) {
   const Json* stop = reader.any("stop");
@@ -112,6 +113,14 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
   if (const Json* ids = reader.list("stop_token_ids", 1024))
     request.stop_tokens = read_tokens(reader, "stop_token_ids", *ids, model);
   request.ignore_eos = reader.boolean("ignore_eos").value_or(false);
+  request.priority =
+      static_cast<int>(reader.integer("priority", -kMostPriority, kMostPriority).value_or(0));
+  request.cache_salt = reader.text("cache_salt").value_or("");
+  if (request.cache_salt.size() > kMostSaltBytes)
+    reader.fail("cache_salt", fmt::format("found {} bytes, the limit is {}",
+                                          request.cache_salt.size(), kMostSaltBytes));
+  if (const auto drafts = reader.integer("draft_tokens", 0, model.most_draft_tokens))
+    request.draft_tokens = static_cast<int>(*drafts);
   request.skip_special_tokens = reader.boolean("skip_special_tokens").value_or(true);
 
   spec.n = static_cast<int>(reader.integer("n", 1, model.most_choices).value_or(1));
@@ -133,8 +142,6 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
                  "prompt_cache_retention", "request_id", "prediction"});
   reader.only("store", {false}, "is not supported: nothing is stored");
   reader.only("service_tier", {"auto", "default"}, "is not supported");
-  reader.only("priority", {0}, "is not supported: requests are served first come, first served");
-  reader.only("cache_salt", {""}, "is not supported: there is one cache for all");
   reader.only("min_tokens", {0}, "is not supported");
   reader.only("prompt_logprobs", {0}, "is not supported");
   reader.only("truncate_prompt_tokens", {}, "is not supported");

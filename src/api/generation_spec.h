@@ -19,7 +19,8 @@ struct ServedModel {
   std::vector<std::string> names;  // that requests may call it by; the first is shown
   SamplingParams sampling;         // where a request says nothing
   std::int64_t most_choices = 128;
-  bool reasoning = true;  // split <think> off
+  std::int64_t most_draft_tokens = 0;  // see EngineOptions
+  bool reasoning = true;               // split <think> off
   bool tool_calls = true;
   std::optional<ChatTemplate> chat_template;  // over the model's own
 };

@@ -83,6 +83,9 @@ void Choice::end(FinishReason reason) {
     case FinishReason::Cancelled:
       finish_reason_ = wants_end_ ? "tool_calls" : "abort";
       return;
+    case FinishReason::TimedOut:
+      finish_reason_ = "timeout";
+      return;
     case FinishReason::Failed:
       finish_reason_ = "error";
       if (error_.empty()) error_ = "the engine failed";
@@ -118,11 +121,14 @@ const std::string* Renderer::failure() const {
 
 Json Renderer::usage_json() const {
   std::int64_t prompt = 0, cached = 0, replayed = 0, completion = 0, reasoning = 0;
+  std::int64_t guessed = 0, accepted = 0;
   const auto n = static_cast<std::size_t>(spec_->n);
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const Usage& usage = choices_[i].usage();
     completion += usage.completion_tokens;
     reasoning += choices_[i].reasoning_tokens();
+    guessed += usage.draft_tokens;
+    accepted += usage.accepted_draft_tokens;
     if (i % n != 0) continue;  // a prompt counts once, however many answers it has
     prompt += std::ssize(spec_->prompts[i / n]);
     cached += usage.cached_tokens;
@@ -132,7 +138,10 @@ Json Renderer::usage_json() const {
           {"completion_tokens", completion},
           {"total_tokens", prompt + completion},
           {"prompt_tokens_details", {{"cached_tokens", cached}, {"replayed_tokens", replayed}}},
-          {"completion_tokens_details", {{"reasoning_tokens", reasoning}}}};
+          {"completion_tokens_details",
+           {{"reasoning_tokens", reasoning},
+            {"accepted_prediction_tokens", accepted},
+            {"rejected_prediction_tokens", guessed - accepted}}}};
 }
 
 }  // namespace millrace::server

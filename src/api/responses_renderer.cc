@@ -167,7 +167,8 @@ class ResponsesRenderer final : public Renderer {
 
   std::string final_status() const {
     const std::string& reason = choices_.front().finish_reason();
-    return reason == "length" || reason == "abort" ? "incomplete" : "completed";
+    const bool cut = reason == "length" || reason == "abort" || reason == "timeout";
+    return cut ? "incomplete" : "completed";
   }
 
   Json response(const std::string& status) const {
@@ -202,8 +203,9 @@ class ResponsesRenderer final : public Renderer {
                  {"user", shown("user", nullptr)},
                  {"metadata", shown("metadata", Json::object())}};
     if (status == "incomplete")
-      json["incomplete_details"] = {
-          {"reason", choice.finish_reason() == "length" ? "max_output_tokens" : "abort"}};
+      json["incomplete_details"] = {{"reason", choice.finish_reason() == "length"
+                                                   ? "max_output_tokens"
+                                                   : choice.finish_reason()}};
     if (status == "in_progress") return json;
     const Json usage = usage_json();
     json["usage"] = {{"input_tokens", usage["prompt_tokens"]},

@@ -1,5 +1,7 @@
 #include "cache/cache_storage.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace millrace {
@@ -15,7 +17,8 @@ std::int64_t CacheGeometry::conv_bytes_per_sequence() const {
 
 CacheStorage::CacheStorage(Device& device, const CacheGeometry& geometry, std::int32_t blocks,
                            std::int32_t slots)
-    : geometry_(geometry),
+    : device_(&device),
+      geometry_(geometry),
       kv_layer_bytes_(bytes_of(geometry.kv_dtype, std::int64_t{blocks} * geometry.kv_heads *
                                                       geometry.block_tokens * geometry.head_dim)),
       conv_layer_floats_(std::int64_t{slots} * geometry.ring() * geometry.conv_channels),
@@ -41,6 +44,44 @@ ConvStateView CacheStorage::conv(int layer) const {
   check(layer >= 0 && layer < geometry_.conv_layers, "no such conv layer");
   return {conv_.as<float>() + layer * conv_layer_floats_, geometry_.ring(),
           geometry_.conv_channels};
+}
+
+std::int64_t CacheStorage::kv_block_bytes() const {
+  return bytes_of(geometry_.kv_dtype,
+                  std::int64_t{geometry_.kv_heads} * geometry_.block_tokens * geometry_.head_dim);
+}
+
+std::int64_t CacheStorage::conv_slot_bytes() const {
+  return geometry_.ring() * geometry_.conv_channels * static_cast<std::int64_t>(sizeof(float));
+}
+
+void CacheStorage::copy_block(std::int32_t from, std::int32_t to, Stream& stream) const {
+  const std::int64_t bytes = kv_block_bytes();
+  for (int layer = 0; layer < geometry_.attention_layers; ++layer) {
+    const KvView view = kv(layer);
+    for (void* base : {view.key, view.value})
+      device_->copy_within(static_cast<std::byte*>(base) + to * bytes,
+                           static_cast<const std::byte*>(base) + from * bytes,
+                           static_cast<std::size_t>(bytes), stream);
+  }
+}
+
+void CacheStorage::poison_freed(Stream& stream) {
+  poison_.assign(static_cast<std::size_t>(std::max(kv_block_bytes(), conv_slot_bytes())),
+                 std::byte{0x7f});
+  blocks_.on_free([this, &stream](std::int32_t id) {
+    const std::int64_t bytes = kv_block_bytes();
+    for (int layer = 0; layer < geometry_.attention_layers; ++layer)
+      for (void* base : {kv(layer).key, kv(layer).value})
+        device_->copy_in(static_cast<std::byte*>(base) + id * bytes, poison_.data(),
+                         static_cast<std::size_t>(bytes), stream);
+  });
+  slots_.on_free([this, &stream](std::int32_t id) {
+    const std::int64_t bytes = conv_slot_bytes();
+    for (int layer = 0; layer < geometry_.conv_layers; ++layer)
+      device_->copy_in(reinterpret_cast<std::byte*>(conv(layer).columns) + id * bytes,
+                       poison_.data(), static_cast<std::size_t>(bytes), stream);
+  });
 }
 
 }  // namespace millrace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "cache/id_pool.h"
 #include "device/device.h"
@@ -50,13 +51,27 @@ class CacheStorage {
   KvView kv(int layer) const;
   ConvStateView conv(int layer) const;
 
+  // Queues a copy of all keys and values of a block.
+  void copy_block(std::int32_t from, std::int32_t to, Stream& stream) const;
+
+  // From now on whatever comes back to a pool is overwritten with the largest finite numbers, in
+  // order with the work on `stream`: whoever reads what is not theirs, shows it. For tests. (Not
+  // NaN: kernels may multiply what lies beyond a sequence's end by zero.)
+  void poison_freed(Stream& stream);
+
+  // Keys, or values, of one block in one attention layer; columns of one slot in a conv layer.
+  std::int64_t kv_block_bytes() const;
+  std::int64_t conv_slot_bytes() const;
+
  private:
+  Device* device_;
   CacheGeometry geometry_;
   std::int64_t kv_layer_bytes_;  // keys or values of one layer
   std::int64_t conv_layer_floats_;
   DeviceBuffer kv_;    // [layer][key, value][block][kv_head][block_tokens][head_dim]
   DeviceBuffer conv_;  // [layer][slot][ring][channels] float
   std::uint64_t table_versions_ = 0;
+  std::vector<std::byte> poison_;
   IdPool blocks_;
   IdPool slots_;
 };

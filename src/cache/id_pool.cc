@@ -35,13 +35,16 @@ std::optional<IdRef> IdPool::take() {
 }
 
 void IdPool::add(std::int32_t id) {
-  ++references_[static_cast<std::size_t>(id)];
+  if (++references_[static_cast<std::size_t>(id)] == 2) ++shared_;
 }
 
 void IdPool::drop(std::int32_t id) {
   std::int32_t& references = references_[static_cast<std::size_t>(id)];
   check(references > 0, "a cache id is dropped more often than taken");
-  if (--references == 0) free_.push_back(id);
+  if (--references == 1) --shared_;
+  if (references > 0) return;
+  if (on_free_) on_free_(id);
+  free_.push_back(id);
 }
 
 }  // namespace millrace

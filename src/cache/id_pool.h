@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -50,9 +51,14 @@ class IdPool {
 
   std::int32_t count() const { return static_cast<std::int32_t>(references_.size()); }
   std::int32_t free_count() const { return static_cast<std::int32_t>(free_.size()); }
+  // Ids with more than one reference.
+  std::int32_t shared_count() const { return shared_; }
 
   // Nothing when all are in use. Ids come back last-freed first, while still warm.
   std::optional<IdRef> take();
+
+  // Called with each id that comes back, before anybody can take it again.
+  void on_free(std::function<void(std::int32_t)> call) { on_free_ = std::move(call); }
 
  private:
   friend class IdRef;
@@ -61,6 +67,8 @@ class IdPool {
 
   std::vector<std::int32_t> references_;  // by id
   std::vector<std::int32_t> free_;
+  std::int32_t shared_ = 0;
+  std::function<void(std::int32_t)> on_free_;
 };
 
 }  // namespace millrace

@@ -4,12 +4,16 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 
 #include "base/check.h"
+#include "base/json.h"
 
 namespace millrace::cli {
 namespace {
@@ -56,6 +60,7 @@ Result<std::vector<TokenId>> ChatSession::prompt_tokens(const std::string& messa
 Result<Completion> ChatSession::say(const std::string& message, TokenCallback show) {
   Request request = settings_.request;
   request.prompt = MILLRACE_TRY(prompt_tokens(message));
+  tokens_ = request.prompt;
   Answer answer = MILLRACE_TRY(engine_->submit(std::move(request), std::move(show)));
   // Waits for the end or for Ctrl-C, whichever comes first; 10 ms of delay at the end is unseen.
   const sigset_t set = interrupt_set();
@@ -66,7 +71,36 @@ Result<Completion> ChatSession::say(const std::string& message, TokenCallback sh
   const Completion& completion = answer.wait();
   messages_.push_back({{"role", "user"}, {"content", message}});
   messages_.push_back({{"role", "assistant"}, {"content", completion.text}});
+  tokens_.insert(tokens_.end(), completion.tokens.begin(), completion.tokens.end());
   return completion;
+}
+
+Status ChatSession::save(const std::string& path) {
+  if (tokens_.empty())
+    return fail(ErrorCode::InvalidArgument, "{}: nothing has been said yet", path);
+  MILLRACE_TRY(engine_->save_session(path, tokens_, settings_.request.cache_salt));
+  const std::string beside = path + ".json";
+  std::ofstream file(beside, std::ios::binary | std::ios::trunc);
+  file << messages_.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+  if (!file.flush())
+    return fail(ErrorCode::InvalidArgument, "{}: cannot be written: {}", beside,
+                std::strerror(errno));
+  return {};
+}
+
+Status ChatSession::load(const std::string& path) {
+  const std::string beside = path + ".json";
+  Json messages = MILLRACE_TRY(read_json_file(beside));
+  const auto is_message = [](const Json& message) {
+    return message.is_object() && message.contains("role") && message["role"].is_string() &&
+           message.contains("content") && message["content"].is_string();
+  };
+  if (!messages.is_array() || !std::all_of(messages.begin(), messages.end(), is_message))
+    return fail(ErrorCode::Corrupt, "{}: expected a list of messages with role and content",
+                beside);
+  tokens_ = MILLRACE_TRY(engine_->load_session(path, settings_.request.cache_salt));
+  messages_ = std::move(messages);
+  return {};
 }
 
 struct LineEditor::State {

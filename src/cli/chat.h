@@ -29,12 +29,18 @@ class ChatSession {
   Result<Completion> say(const std::string& message, TokenCallback show);
   void reset();
 
+  // The conversation and its memory, to a file and back: `path` holds keys, values and conv state,
+  // `path`.json the messages.
+  Status save(const std::string& path);
+  Status load(const std::string& path);
+
  private:
   Result<std::vector<TokenId>> prompt_tokens(const std::string& message) const;
 
   Engine* engine_;
   ChatSettings settings_;
   Json messages_;
+  std::vector<TokenId> tokens_;  // of the last turn, prompt and answer
 };
 
 // Reads lines with editing and history where the terminal allows.

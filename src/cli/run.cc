@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 
@@ -31,6 +32,8 @@ struct RunOptions {
   std::vector<std::string> stop;
   std::vector<std::string> logit_bias;  // "token=value"
   bool ignore_eos = false;
+  int draft_tokens = 0;
+  std::string session;
 };
 
 // The flags, then what the model recommends.
@@ -64,6 +67,7 @@ Result<ChatSettings> settings_of(const RunOptions& options, const Engine& engine
   settings.request.max_tokens = options.max_tokens;
   settings.request.stop = options.stop;
   settings.request.ignore_eos = options.ignore_eos;
+  settings.request.draft_tokens = options.draft_tokens;
   if (!options.tools_file.empty()) {
     settings.tools = MILLRACE_TRY(read_json_file(options.tools_file));
     // Calls are framed by special tokens: with tools at hand, show them.
@@ -82,6 +86,8 @@ void print_usage(const Completion& completion) {
   fmt::print(stderr, "\n[prompt {} tokens", usage.prompt_tokens);
   if (usage.cached_tokens > 0)
     fmt::print(stderr, " ({} cached, {} replayed)", usage.cached_tokens, usage.replayed_tokens);
+  if (usage.draft_tokens > 0)
+    fmt::print(stderr, ", {} of {} guesses right", usage.accepted_draft_tokens, usage.draft_tokens);
   fmt::print(stderr,
              ": first token after {}, {:.0f} tok/s | answer {} tokens: {:.1f} tok/s | {}]\n",
              format_seconds(usage.first_token_seconds), rate(computed, usage.first_token_seconds),
@@ -95,12 +101,21 @@ Json usage_json(const Completion& completion) {
           {"cached_tokens", usage.cached_tokens},
           {"replayed_tokens", usage.replayed_tokens},
           {"completion_tokens", usage.completion_tokens},
+          {"draft_tokens", usage.draft_tokens},
+          {"accepted_draft_tokens", usage.accepted_draft_tokens},
           {"first_token_seconds", usage.first_token_seconds},
           {"total_seconds", usage.total_seconds}};
 }
 
+// What an earlier run has left, if there was one.
+Status resume(ChatSession& session, const std::string& path) {
+  if (path.empty() || !std::filesystem::exists(path)) return {};
+  return session.load(path);
+}
+
 Status answer_once(Engine& engine, const RunOptions& options) {
   ChatSession session(engine, MILLRACE_TRY(settings_of(options, engine)));
+  MILLRACE_TRY(resume(session, options.session));
   Json logprobs = Json::array();
   const auto show = [&](const TokenEvent& event) {
     if (!options.json) {
@@ -118,6 +133,7 @@ Status answer_once(Engine& engine, const RunOptions& options) {
   const Completion completion = MILLRACE_TRY(session.say(options.prompt, show));
   if (completion.finish == FinishReason::Failed)
     return fail(ErrorCode::Corrupt, "{}", completion.error);
+  if (!options.session.empty()) MILLRACE_TRY(session.save(options.session));
   if (options.json) {
     Json out = {{"text", completion.text},
                 {"tokens", completion.tokens},
@@ -138,6 +154,7 @@ Status answer_once(Engine& engine, const RunOptions& options) {
 
 Status chat(Engine& engine, const RunOptions& options) {
   ChatSession session(engine, MILLRACE_TRY(settings_of(options, engine)));
+  MILLRACE_TRY(resume(session, options.session));
   LineEditor editor;
   fmt::print(stderr, "Chat with {}. /help lists commands, Ctrl-C stops an answer, Ctrl-D ends.\n",
              engine.files().path);
@@ -149,8 +166,18 @@ Status chat(Engine& engine, const RunOptions& options) {
       fmt::print(stderr, "The conversation starts over.\n");
       continue;
     }
+    if (line->starts_with("/save ") || line->starts_with("/load ")) {
+      const std::string path = line->substr(6);
+      const Status done = (*line)[1] == 's' ? session.save(path) : session.load(path);
+      fmt::print(stderr, "{}\n", done ? path : "millrace: " + done.error().message);
+      continue;
+    }
     if (line->front() == '/') {
-      fmt::print(stderr, "/reset  forget the conversation\n/exit   leave\n");
+      fmt::print(stderr,
+                 "/reset      forget the conversation\n"
+                 "/save FILE  write it and its memory to a file, and FILE.json\n"
+                 "/load FILE  go on with one that was saved\n"
+                 "/exit       leave\n");
       continue;
     }
     const Result<Completion> completion = session.say(*line, [](const TokenEvent& event) {
@@ -166,6 +193,7 @@ Status chat(Engine& engine, const RunOptions& options) {
     fmt::print("\n");
     std::fflush(stdout);
     print_usage(*completion);
+    if (!options.session.empty()) MILLRACE_TRY(session.save(options.session));
   }
   return {};
 }
@@ -223,6 +251,16 @@ Command add_run(CLI::App& app) {
   run_app->add_option("--logit-bias", options->logit_bias,
                       "TOKEN=VALUE, added to a logit (repeatable)");
   run_app->add_flag("--ignore-eos", options->ignore_eos, "Go on past the end of the turn");
+  run_app
+      ->add_option("--draft-tokens", options->draft_tokens,
+                   "Guess up to so many tokens a step from the text so far; the answer stays the "
+                   "same")
+      ->check(CLI::Range(0, EngineOptions().most_draft_tokens))
+      ->capture_default_str();
+  run_app->add_option(
+      "--session", options->session,
+      "Go on with the conversation in this file, and keep it there (its messages in "
+      "FILE.json)");
   return {run_app, [=] { return run(*options, prompt->count() > 0); }};
 }
 

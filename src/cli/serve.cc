@@ -1,6 +1,7 @@
 // `millrace serve`: an OpenAI-compatible server. Flags are named as vLLM's users type them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -31,6 +32,7 @@ struct ServeOptions {
   std::string generation_config = "auto";
   double body_megabytes = 16;
   double drain_seconds = 30;
+  std::string speculative_config;
   std::map<std::string, std::string> accepted;  // vLLM's flags without a use here
 };
 
@@ -50,6 +52,22 @@ Result<ChatTemplate> read_template(const std::string& path, const LoadedModel& f
   return ChatTemplate::parse(std::move(text), path, std::move(special));
 }
 
+// vLLM's: {"method": "ngram", "num_speculative_tokens": 5}.
+Result<int> read_speculative_config(const std::string& text) {
+  const Json config = MILLRACE_TRY(parse_json(text, "--speculative-config"));
+  constexpr int kMost = 64;
+  if (!config.is_object() || config.value("method", Json()) != "ngram")
+    return fail(ErrorCode::InvalidArgument,
+                "--speculative-config: found {}, expected an object with \"method\": \"ngram\"",
+                config.dump());
+  const Json count = config.value("num_speculative_tokens", Json(5));
+  if (!count.is_number_integer() || count < 1 || count > kMost)
+    return fail(ErrorCode::InvalidArgument,
+                "--speculative-config: num_speculative_tokens: found {}, expected 1 to {}",
+                count.dump(), kMost);
+  return count.get<int>();
+}
+
 Result<EngineOptions> engine_options(ServeOptions& options) {
   if (options.model.model.empty()) options.model.model = options.model_flag;
   if (options.model.model.empty())
@@ -60,6 +78,9 @@ Result<EngineOptions> engine_options(ServeOptions& options) {
   engine.step_budget = options.max_num_batched_tokens;
   engine.cache_tokens = options.cache_tokens;
   engine.keep_prefixes = !options.no_prefix_caching;
+  if (!options.speculative_config.empty())
+    engine.draft_tokens = MILLRACE_TRY(read_speculative_config(options.speculative_config));
+  engine.most_draft_tokens = std::max(engine.most_draft_tokens, engine.draft_tokens);
   return engine;
 }
 
@@ -106,9 +127,10 @@ Status serve(ServeOptions options) {
   options.server.drain_time =
       std::chrono::milliseconds(static_cast<std::int64_t>(options.drain_seconds * 1000));
 
-  std::unique_ptr<Engine> engine =
-      MILLRACE_TRY(Engine::open(MILLRACE_TRY(engine_options(options))));
+  const EngineOptions wanted = MILLRACE_TRY(engine_options(options));
+  std::unique_ptr<Engine> engine = MILLRACE_TRY(Engine::open(wanted));
   server::ServedModel model = MILLRACE_TRY(served_model(options, *engine));
+  model.most_draft_tokens = wanted.most_draft_tokens;
   const std::string name = model.names.front();
   const EngineStats stats = engine->stats();
   const std::int64_t context = engine->context();
@@ -150,6 +172,10 @@ void add_network_flags(CLI::App& app, ServeOptions& options) {
   app.add_option("--max-waiting", server.most_waiting,
                  "Answers that may wait beyond those that run; more are refused with 429")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  app.add_option("--request-timeout", server.request_seconds,
+                 "Seconds after which an answer ends as far as it is; 0: no limit")
+      ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
   app.add_option("--max-connections", server.most_connections, "Open connections")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
@@ -204,6 +230,9 @@ Command add_serve(CLI::App& app) {
                       "Forget each answer's memory at its end");
   serve_app->add_option("--chat-template", options->chat_template,
                         "A Jinja file to use instead of the model's own");
+  serve_app->add_option("--speculative-config", options->speculative_config,
+                        "Guess tokens from the text so far, where a request does not say: "
+                        "{\"method\": \"ngram\", \"num_speculative_tokens\": 5}");
   serve_app
       ->add_option("--tool-call-parser", options->tool_call_parser,
                    "none: calls are left in the text; any other name: the model's own form")

@@ -128,6 +128,8 @@ class Device {
   // Ordered on the stream. Host memory must stay as it is until the stream has passed the copy.
   virtual void copy_in(void* device, const void* host, std::size_t bytes, Stream& stream) = 0;
   virtual void copy_out(void* host, const void* device, std::size_t bytes, Stream& stream) = 0;
+  // From one place of the device's memory to another; they do not overlap.
+  virtual void copy_within(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
   // Waits until all work queued so far is done. Never called inside a step.
   virtual void synchronize(Stream& stream) = 0;
 

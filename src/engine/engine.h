@@ -10,17 +10,21 @@
 //   answer->wait();
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "engine/draft.h"
 #include "engine/load.h"
 #include "engine/sampling.h"
 #include "model/lfm2.h"
 #include "ops/kernel_registry.h"
+#include "scheduler/scheduler.h"
 
 namespace millrace {
 
@@ -35,13 +39,21 @@ struct EngineOptions {
                                    // GPU what its memory leaves
   std::int64_t step_budget = 0;    // most tokens of one step; 0: 512, on a GPU 8192
   std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16
-  bool keep_prefixes = true;       // reuse finished requests' memory
+  bool keep_prefixes = true;       // reuse what other requests have computed
+  // Guesses that a step can check for one request; each takes a column of conv state, so that wrong
+  // ones are undone for free. Requests choose up to as many.
+  int most_draft_tokens = 7;
+  int draft_tokens = 0;  // where a request does not say
+  // Makes a request's drafter; unset: LookupDrafter.
+  std::function<std::unique_ptr<Drafter>(std::int64_t most_tokens)> drafter;
+  SchedulerPolicy policy;
+  bool poison_freed_memory = false;  // for tests: see CacheStorage::poison_freed
   // Plan and queue a step while the one before it runs. Unset: where the device works by itself.
   std::optional<bool> overlap;
   KernelOverrides kernels;
 };
 
-enum class FinishReason { Stop, Length, Cancelled, Failed };
+enum class FinishReason { Stop, Length, Cancelled, TimedOut, Failed };
 std::string_view to_string(FinishReason reason);
 
 struct Request {
@@ -54,6 +66,10 @@ struct Request {
   bool skip_special_tokens = true;  // leave them out of `text`
   // Special tokens that stay in `text` all the same: the marks of tool calls.
   std::vector<TokenId> shown_special_tokens;
+  int priority = 0;            // lower comes first, within +-kMostPriority
+  std::string cache_salt;      // only requests with the same one share memory
+  double timeout_seconds = 0;  // from submit: then the answer ends, as far as it is. 0: no limit
+  std::optional<int> draft_tokens;  // most guesses a step, 0 to EngineOptions::most_draft_tokens
 };
 
 struct Completion;
@@ -72,6 +88,9 @@ struct Usage {
   std::int64_t cached_tokens = 0;    // of the prompt, whose KV was there already
   std::int64_t replayed_tokens = 0;  // run again to rebuild a conv state
   std::int64_t completion_tokens = 0;
+  std::int64_t draft_tokens = 0;           // guessed, of the answer
+  std::int64_t accepted_draft_tokens = 0;  // and right
+  std::int64_t preemptions = 0;
   double first_token_seconds = 0;  // from submit to the first token
   double total_seconds = 0;
 };
@@ -95,7 +114,8 @@ class Answer {
   struct State;
   explicit Answer(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-  // Takes effect before the next step; the answer then ends with FinishReason::Cancelled.
+  // Takes effect before the next step; the answer then ends with FinishReason::Cancelled, and what
+  // it held is free when the steps in flight have ended.
   void cancel();
   // Blocks until the answer has ended.
   const Completion& wait();
@@ -117,7 +137,13 @@ struct EngineStats {
   std::uint64_t cached_tokens = 0;
   std::uint64_t replayed_tokens = 0;
   std::uint64_t completion_tokens = 0;
-  bool broken = false;  // the device has failed: no request will be answered any more
+  std::uint64_t draft_tokens = 0;
+  std::uint64_t accepted_draft_tokens = 0;
+  std::uint64_t preemptions = 0;
+  std::int64_t cached_blocks = 0;  // in the prefix cache, in use or not
+  std::int64_t conv_states = 0;    // kept there
+  std::int64_t free_blocks = 0;    // in nobody's hands
+  bool broken = false;             // the device has failed: no request will be answered any more
 };
 
 class Engine {
@@ -134,6 +160,19 @@ class Engine {
   // Thread-safe; waits for nothing.
   virtual EngineStats stats() const = 0;
   virtual const DeviceTraits& device() const = 0;
+
+  // The following wait until the engine's thread has done them, between two steps.
+
+  // Forgets what finished requests have left. Those that run keep what they use.
+  virtual Status reset_prefix_cache() = 0;
+  // Writes what the cache has of these tokens to a file, from which load_session() puts it back
+  // into a cache, so that a prompt which begins with them goes on from there. Returns how many
+  // tokens of them that were, and for load_session() which.
+  virtual Result<std::int64_t> save_session(const std::string& path,
+                                            std::span<const TokenId> tokens,
+                                            const std::string& cache_salt) = 0;
+  virtual Result<std::vector<TokenId>> load_session(const std::string& path,
+                                                    const std::string& cache_salt) = 0;
 
   // One user message through the chat template, ready for Request::prompt.
   Result<std::vector<TokenId>> chat_prompt(std::string_view user_message) const;

@@ -36,11 +36,14 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
     return fail(ErrorCode::InvalidArgument, "{}: found {}, expected {} to {}", name, value, low,
                 high);
   };
-  for (const Status& status : {in_range("context", options.context, 0, config.max_position),
-                               in_range("max_sequences", options.max_sequences, 0, 4096),
-                               in_range("cache_tokens", options.cache_tokens, 0, kMostTokens),
-                               in_range("step_budget", options.step_budget, 0, 65536),
-                               in_range("threads", options.threads, 0, 1024)})
+  for (const Status& status :
+       {in_range("context", options.context, 0, config.max_position),
+        in_range("max_sequences", options.max_sequences, 0, 4096),
+        in_range("cache_tokens", options.cache_tokens, 0, kMostTokens),
+        in_range("step_budget", options.step_budget, 0, 65536),
+        in_range("most_draft_tokens", options.most_draft_tokens, 0, 64),
+        in_range("draft_tokens", options.draft_tokens, 0, options.most_draft_tokens),
+        in_range("threads", options.threads, 0, 1024)})
     if (!status) return tl::unexpected(status.error());
 
   const std::int64_t max_sequences = options.max_sequences > 0 ? options.max_sequences : 8;
@@ -52,6 +55,7 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
                 to_string(sizes.kv_dtype));
   sizes.context =
       options.context > 0 ? options.context : std::min(config.max_position, kDefaultContext);
+  sizes.draft_columns = options.most_draft_tokens;
   const CacheGeometry geometry = config.cache_geometry(sizes.kv_dtype, sizes.draft_columns);
   const std::int64_t block = geometry.block_tokens;
   const std::int64_t tokens = options.cache_tokens > 0
@@ -59,11 +63,16 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
                                   : sizes.context * std::min<std::int64_t>(2, max_sequences);
   const std::int64_t per_sequence = (sizes.context + block - 1) / block;
   sizes.blocks = static_cast<std::int32_t>(std::max((tokens + block - 1) / block, per_sequence));
-  sizes.slots = static_cast<std::int32_t>(max_sequences);
-  // A replay runs in one step.
-  sizes.limits.max_rows = std::max(step_budget, geometry.replay_tokens());
+  // Conv states of sequences that ended are kept in half as many slots again.
+  const std::int64_t kept = options.keep_prefixes ? (max_sequences + 1) / 2 : 0;
+  sizes.slots = static_cast<std::int32_t>(max_sequences + kept);
+  // A step takes a token of everybody, and a replay, which runs in one.
+  sizes.limits.max_rows = std::max(step_budget, max_sequences + geometry.replay_tokens());
   sizes.limits.max_spans = max_sequences;
-  sizes.limits.max_logit_rows = max_sequences;
+  // Guesses are checked in rows of their own.
+  constexpr std::int64_t kMostSpareRows = 64;
+  sizes.limits.max_logit_rows =
+      max_sequences + std::min(kMostSpareRows, max_sequences * options.most_draft_tokens);
   sizes.limits.max_blocks = per_sequence;
   return sizes;
 }

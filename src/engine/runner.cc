@@ -129,14 +129,15 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
                                 : span.logits == Logits::All ? count
                                                              : 1;
     check(logit_count + wanted <= limits_.max_logit_rows, "a step asks for too many logits");
-    check(!span.sample || span.logits == Logits::Last, "a step chooses one token a sequence");
     samples = samples || span.sample;
     step.host_logits = step.host_logits || (wanted > 0 && !span.sample);
     for (std::int64_t r = row - wanted; r < row; ++r) {
       SampleRow& sample = host.samples[logit_count];
       sample = span.sample ? *span.sample : SampleRow{};
       sample.slot = span.sample ? memory.slot() : -1;
-      sample.position = first + count;
+      sample.position = first + r - (row - count) + 1;
+      // Of several, which one is next is for the host to say.
+      sample.kept = wanted == 1;
       sample.result = static_cast<std::int32_t>(
           static_cast<std::int64_t>(turn) * limits_.max_logit_rows + logit_count);
       host.logit_rows[logit_count++] = static_cast<std::int32_t>(r);
@@ -182,6 +183,9 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
   Step& step = steps_[turn];
   pack(spans, step);
   ++begun_;
+  for (const StepSpan& span : spans)
+    if (const std::optional<BlockCopy> copy = span.memory->take_copy())
+      cache_->copy_block(copy->from.id(), copy->to, *stream_);
   if (!device_->uses_host_memory()) {
     // Row data comes last and is as long as the step: what lies behind it stays here.
     const auto* base = host_memory_[turn].as<std::byte>();

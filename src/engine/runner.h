@@ -26,8 +26,9 @@ struct StepSpan {
   std::span<const std::int32_t> tokens;
   SpanKind kind;
   Logits logits;
-  // With Logits::Last: the step chooses the next token this way, and the host gets the token
-  // instead of the logits. Slot, position and result are filled in here.
+  // The step chooses the token after each row of logits this way, and the host gets the tokens
+  // instead of the logits. Slot, position and result are filled in here. Penalties count what was
+  // chosen in earlier steps only: with them, and Logits::All, the host must choose.
   const SampleRow* sample = nullptr;
 };
 

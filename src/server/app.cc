@@ -17,7 +17,7 @@ namespace millrace::server {
 namespace asio = boost::asio;
 
 struct App::Route {
-  enum class Kind { Generate, Compute, Fixed };
+  enum class Kind { Generate, Compute, ResetCache, Fixed };
   std::string_view path;
   std::string_view method;
   bool open = false;  // needs no API key
@@ -79,6 +79,7 @@ const App::Route* App::find_route(std::string_view path) {
        .method = "POST",
        .kind = Kind::Compute,
        .compute = count_message_tokens},
+      {.path = "/reset_prefix_cache", .method = "POST", .kind = Kind::ResetCache},
       {.path = "/tokenize", .method = "POST", .kind = Kind::Compute, .compute = tokenize},
       {.path = "/detokenize", .method = "POST", .kind = Kind::Compute, .compute = detokenize},
       {.path = "/v1/models", .method = "GET"},
@@ -197,6 +198,14 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
       co_return co_await generate(exchange, found->api);
     case Route::Kind::Compute:
       co_return co_await compute(exchange, found->compute);
+    case Route::Kind::ResetCache: {
+      // The engine's thread does it between two steps: a worker waits for that.
+      const Status done =
+          co_await run_on(workers_, [this] { return engine_.reset_prefix_cache(); });
+      if (done) co_return co_await send(exchange, HttpReply{.body = "{}"});
+      const ApiError error = unavailable(done.error().message);
+      co_return co_await refuse(exchange, error);
+    }
     case Route::Kind::Fixed:
       break;
   }
@@ -269,6 +278,7 @@ Status App::start(const std::shared_ptr<Job>& job, const GenerationSpec& spec) {
     for (int k = 0; k < spec.n; ++k) {
       Request request = spec.request;
       request.prompt = prompt;
+      request.timeout_seconds = config_.request_seconds;
       // Answers to one prompt differ, and are the same again with the same seed.
       if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(k);
       if (Status status = relay_.submit(engine_, job, choice++, std::move(request)); !status) {

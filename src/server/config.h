@@ -22,6 +22,7 @@ struct ServerConfig {
   std::uint32_t header_bytes = 32u << 10;
   std::uint64_t body_bytes = 16u << 20;
   std::int64_t most_connections = 8192;
+  double request_seconds = 0;        // after which an answer ends as far as it is; 0: no limit
   std::int64_t most_waiting = 1024;  // answers beyond those that run; more are refused with 429
   std::chrono::milliseconds idle_time{75'000};   // for the next request's header
   std::chrono::milliseconds body_time{60'000};   // for a body

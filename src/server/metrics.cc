@@ -136,6 +136,16 @@ std::string Metrics::text(std::string_view model, const EngineStats& engine) con
   text.histogram("vllm:request_prompt_tokens", "Tokens of prompts.", prompt_tokens);
   text.histogram("vllm:request_generation_tokens", "Tokens of answers.", generation_tokens);
 
+  text.counter("vllm:num_preemptions_total", "Times a request was put off for want of memory.",
+               number(engine.preemptions));
+  text.counter("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead.",
+               number(engine.draft_tokens));
+  text.counter("vllm:spec_decode_num_accepted_tokens_total", "Of them, those that were right.",
+               number(engine.accepted_draft_tokens));
+  text.gauge("millrace_prefix_cache_blocks", "Blocks of KV that the prefix cache holds.",
+             number(engine.cached_blocks));
+  text.gauge("millrace_kept_conv_states", "Conv states that the prefix cache holds.",
+             number(engine.conv_states));
   text.counter("millrace_replayed_tokens_total", "Tokens run again to rebuild conv states.",
                number(engine.replayed_tokens));
   text.counter("millrace_steps_total", "Steps of the engine.", number(engine.steps));

@@ -37,6 +37,9 @@ class CpuDevice final : public Device {
   void copy_out(void* host, const void* device, std::size_t bytes, Stream&) override {
     std::memcpy(host, device, bytes);
   }
+  void copy_within(void* to, const void* from, std::size_t bytes, Stream&) override {
+    std::memcpy(to, from, bytes);
+  }
   void synchronize(Stream&) override {}
   std::unique_ptr<Event> make_event() override { return std::make_unique<ImmediateEvent>(); }
   std::unique_ptr<Graph> record(Stream&, const std::function<void()>&) override { return nullptr; }

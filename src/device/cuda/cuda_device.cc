@@ -165,6 +165,10 @@ class CudaDevice final : public Device {
     require(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, handle_of(stream)),
             "a copy from the GPU");
   }
+  void copy_within(void* to, const void* from, std::size_t bytes, Stream& stream) override {
+    require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, handle_of(stream)),
+            "a copy on the GPU");
+  }
   void synchronize(Stream& stream) override {
     require(cudaStreamSynchronize(handle_of(stream)), "work on the GPU");
   }

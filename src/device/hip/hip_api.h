@@ -20,6 +20,7 @@ constexpr unsigned kEventDisableTiming = 2;
 constexpr unsigned kHostPortable = 1;
 constexpr int kHostToDevice = 1;
 constexpr int kDeviceToHost = 2;
+constexpr int kDeviceToDevice = 3;
 constexpr int kCaptureThreadLocal = 1;
 
 // What we read of hipDeviceProp_t (its layout since HIP 6, "R0600").

@@ -146,6 +146,10 @@ class HipDevice final : public Device {
     require(*api_, api_->memcpy_async(host, device, bytes, kDeviceToHost, handle_of(stream)),
             "a copy from the GPU");
   }
+  void copy_within(void* to, const void* from, std::size_t bytes, Stream& stream) override {
+    require(*api_, api_->memcpy_async(to, from, bytes, kDeviceToDevice, handle_of(stream)),
+            "a copy on the GPU");
+  }
   void synchronize(Stream& stream) override {
     require(*api_, api_->stream_synchronize(handle_of(stream)), "work on the GPU");
   }

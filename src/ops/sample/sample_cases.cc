@@ -43,6 +43,7 @@ class SampleInstance final : public CaseInstance<Sample> {
       // Slots and results in another order than the rows; the third is somebody else's.
       row.slot = t == 2 ? -1 : static_cast<std::int32_t>(s.rows - t);
       row.result = static_cast<std::int32_t>((t + 1) % s.rows);
+      row.kept = t != 3;
       rows_.push_back(row);
     }
   }
@@ -73,8 +74,9 @@ class SampleInstance final : public CaseInstance<Sample> {
   }
   std::vector<CaseOutput> outputs() const override {
     const std::int64_t skipped = s_.rows > 2 ? 1 : 0;
+    const std::int64_t not_kept = s_.rows > 3 ? 1 : 0;
     return {{"results", results_.data(), DType::I32, std::ssize(results_), 2 + skipped},
-            {"sampled", sampled_.data(), DType::I32, std::ssize(sampled_), 1 + skipped},
+            {"sampled", sampled_.data(), DType::I32, std::ssize(sampled_), 1 + skipped + not_kept},
             {"history", history_.data(), DType::BF16, std::ssize(history_), 0},
             {"logits", logits_.data(), DType::F32, std::ssize(logits_), 0}};
   }

@@ -19,7 +19,7 @@ void run_cpu(const SampleParams& params, Stream&) {
     const bool damaged = std::any_of(logits.begin(), logits.end(), [](float x) { return x != x; });
     const std::int32_t token =
         damaged ? 0 : choose_token(logits, row, static_cast<SampleCandidate*>(p.workspace));
-    p.sampled[row.slot] = token;
+    if (row.kept) p.sampled[row.slot] = token;
     p.results[row.result] = damaged ? -1 : token;
     if (row.uses_history && !damaged) note_token(history, token);
   }

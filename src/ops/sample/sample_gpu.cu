@@ -363,7 +363,7 @@ __global__ void __launch_bounds__(kThreads) sample_rows(SampleParams p) {
     token = draw(kept, row, scratch);
   }
   if (threadIdx.x != 0) return;
-  p.sampled[row.slot] = token < 0 ? 0 : token;
+  if (row.kept) p.sampled[row.slot] = token < 0 ? 0 : token;
   p.results[row.result] = token;
   if (!row.uses_history || token < 0) return;
   std::uint16_t& seen = p.history[row.slot * p.logits.columns + token];

@@ -36,6 +36,7 @@ struct SampleRow {
   std::int32_t uses_history = 0;  // else penalties are neutral and the history is not touched
   std::int32_t slot = -1;         // of the sequence; negative: nothing is chosen for this row
   std::int32_t result = 0;        // place in SampleParams::results
+  std::int32_t kept = 1;          // 0: not for the next step, SampleParams::sampled stays as it is
 };
 
 struct SampleParams {

@@ -66,7 +66,7 @@ void run_reference(const SampleParams& params, Stream&) {
       }
     const bool damaged = std::any_of(logits, logits + vocab, [](float x) { return x != x; });
     const std::int32_t token = damaged ? 0 : draw(std::vector<float>(logits, logits + vocab), row);
-    p.sampled[row.slot] = token;
+    if (row.kept) p.sampled[row.slot] = token;
     p.results[row.result] = damaged ? -1 : token;
     if (row.uses_history && !damaged && (history[token] & kHistoryMostTimes) < kHistoryMostTimes)
       ++history[token];

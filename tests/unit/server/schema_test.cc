@@ -133,7 +133,7 @@ TEST(ChatSchema, Refusals) {
       {R"("store": true)", "store"},
       {R"("guided_regex": "a")", "guided_regex"},
       {R"("min_tokens": 3)", "min_tokens"},
-      {R"("cache_salt": "x")", "cache_salt"},
+      {R"("cache_salt": 7)", "cache_salt"},
       {R"("chat_template": "{{ 1 }}")", "chat_template"},
   };
   for (const Refusal& refusal : refusals) {

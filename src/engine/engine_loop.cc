@@ -1,0 +1,369 @@
+#include "engine/engine_loop.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/check.h"
+
+namespace millrace {
+
+EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& options)
+    : parts_(std::move(parts)),
+      overlap_(options.overlap.value_or(!parts_->device->uses_host_memory())),
+      draft_tokens_(options.draft_tokens),
+      most_draft_tokens_(parts_->sizes.draft_columns),
+      make_drafter_(options.drafter),
+      ledger_(*parts_->cache,
+              {.context = parts_->sizes.context, .keep_prefixes = options.keep_prefixes},
+              [this](RequestId id) -> Sequence& { return *requests_.at(id); }),
+      scheduler_(
+          {.step_budget = parts_->sizes.limits.max_rows,
+           .max_running = parts_->sizes.limits.max_spans,
+           .replay_tokens = parts_->cache->geometry().replay_tokens(),
+           .spare_logits = parts_->sizes.limits.max_logit_rows - parts_->sizes.limits.max_spans},
+          ledger_, options.policy),
+      cancels_(std::make_shared<std::atomic<std::uint64_t>>(0)) {
+  if (!make_drafter_)
+    make_drafter_ = [](std::int64_t most) { return std::make_unique<LookupDrafter>(most); };
+  const auto slots = static_cast<std::size_t>(parts_->sizes.slots);
+  ending_.reserve(slots);
+  spans_.reserve(slots);
+  for (StepInFlight& step : steps_) step.parts.reserve(slots);
+  if (options.poison_freed_memory) parts_->cache->poison_freed(parts_->runner->stream());
+  const GenerationDefaults& generation = parts_->files.generation;
+  ends_of_turn_ = generation.eos;
+  if (ends_of_turn_.empty() && parts_->files.config.eos)
+    ends_of_turn_.push_back(*parts_->files.config.eos);
+  thread_ = std::thread([this] { loop(); });
+}
+
+EngineLoop::~EngineLoop() {
+  stopping_ = true;
+  wake();
+  thread_.join();
+}
+
+Result<Answer> EngineLoop::submit(Request request, TokenCallback callback) {
+  if (broken_.load(std::memory_order_acquire)) return fail(ErrorCode::Unavailable, "{}", failure_);
+  const std::int64_t vocab = parts_->files.config.vocab;
+  if (request.prompt.empty())
+    return fail(ErrorCode::InvalidArgument, "the prompt is empty: at least one token is needed");
+  for (const TokenId token : request.prompt)
+    if (token < 0 || token >= vocab)
+      return fail(ErrorCode::InvalidArgument, "the prompt holds token {}, expected 0 to {}", token,
+                  vocab - 1);
+  const auto length = static_cast<std::int64_t>(request.prompt.size());
+  if (length >= context())
+    return fail(ErrorCode::TooLarge,
+                "the prompt has {} tokens; the context holds {} for prompt and answer", length,
+                context());
+  if (request.max_tokens < 0)
+    return fail(ErrorCode::InvalidArgument, "max_tokens: found {}, expected 0 or more",
+                request.max_tokens);
+  if (std::abs(request.priority) > kMostPriority)
+    return fail(ErrorCode::InvalidArgument, "priority: found {}, expected -{} to {}",
+                request.priority, kMostPriority, kMostPriority);
+  if (!(request.timeout_seconds >= 0))
+    return fail(ErrorCode::InvalidArgument, "timeout_seconds: found {}, expected 0 or more",
+                request.timeout_seconds);
+  const int drafts = request.draft_tokens.value_or(0);
+  if (drafts < 0 || drafts > most_draft_tokens_)
+    return fail(ErrorCode::InvalidArgument, "draft_tokens: found {}, expected 0 to {}", drafts,
+                most_draft_tokens_);
+  MILLRACE_TRY(check_sampling(request.sampling, vocab));
+
+  auto state = std::make_shared<Answer::State>();
+  state->request = std::move(request);
+  state->callback = std::move(callback);
+  state->cancels = cancels_;
+  state->self = state;
+  state->next = inbox_.load(std::memory_order_relaxed);
+  while (!inbox_.compare_exchange_weak(state->next, state.get(), std::memory_order_release,
+                                       std::memory_order_relaxed)) {
+  }
+  wake();
+  return Answer(std::move(state));
+}
+
+void EngineLoop::loop() {
+  parts_->device->use_on_this_thread();
+  while (!stopping_) {
+    const std::uint32_t seen = signal_.load(std::memory_order_acquire);
+    take_inbox();
+    take_commands();
+    drop_unwanted();
+    publish_stats();
+    if (is_idle())
+      signal_.wait(seen, std::memory_order_acquire);
+    else
+      try {
+        step();
+      } catch (const DeviceError& error) {
+        break_down(error.what());
+      }
+  }
+  take_inbox();
+  while (!requests_.empty()) finish(*requests_.begin()->second, FinishReason::Cancelled);
+  try {
+    while (begun_ != ended_) end_step();
+  } catch (const DeviceError& error) {
+    break_down(error.what());
+  }
+  take_commands();
+}
+
+// After the device has failed nothing can be computed any more: whoever runs or waits is told, and
+// so is everybody who comes later.
+void EngineLoop::break_down(const std::string& what) {
+  failure_ = "the device failed: " + what;
+  broken_.store(true, std::memory_order_release);
+  scheduler_.begun();
+  ended_ = begun_;  // they never will
+  for (const auto& [id, running] : requests_) running->in_flight = 0;
+  for (const auto& running : ending_) {
+    running->keeps_memory = false;
+    ledger_.release(std::move(running->lease));
+  }
+  ending_.clear();
+  take_inbox();
+  while (!requests_.empty()) finish(*requests_.begin()->second, FinishReason::Failed, failure_);
+}
+
+void EngineLoop::take_inbox() {
+  Answer::State* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+  Answer::State* oldest = nullptr;
+  while (newest) {  // turned round
+    Answer::State* before = std::exchange(newest->next, oldest);
+    oldest = std::exchange(newest, before);
+  }
+  while (oldest) {
+    std::shared_ptr<Answer::State> state = std::exchange(oldest->self, nullptr);
+    oldest = std::exchange(oldest->next, nullptr);
+    const Request& request = state->request;
+    auto running = make_running(next_id_++, std::move(state), context(), seeds_());
+    const int drafts = request.draft_tokens.value_or(draft_tokens_);
+    if (drafts > 0) {
+      running->drafter = make_drafter_(running->max_length);
+      running->draft_length = DraftLength(drafts);
+      running->drafts.reserve(static_cast<std::size_t>(drafts));
+      running->step_tokens.reserve(static_cast<std::size_t>(drafts) + 1);
+    }
+    running->taken.reserve(static_cast<std::size_t>(drafts) + 1);
+    // What a token that is only guessed does to penalties is known when it is checked: by the host.
+    running->samples_on_host = !overlap_ || !parts_->runner->can_sample() ||
+                               samples_on_host(request.sampling) ||
+                               (drafts > 0 && running->sample.uses_history);
+    timed_ += request.timeout_seconds > 0;
+    if (running->state->cancelled) --cancels_seen_;  // counted before it was here
+    scheduler_.submit({.id = running->id,
+                       .tokens = running->prompt_length,
+                       .priority = request.priority,
+                       .waits_for_tokens = drafts > 0});
+    const RequestId id = running->id;
+    requests_.emplace(id, std::move(running));
+  }
+}
+
+void EngineLoop::drop_unwanted() {
+  const std::uint64_t cancels = cancels_->load(std::memory_order_acquire);
+  if (std::exchange(cancels_seen_, cancels) == cancels && timed_ == 0) return;
+  std::vector<Running*> cancelled, late;
+  for (const auto& [id, running] : requests_) {
+    if (running->state->cancelled)
+      cancelled.push_back(running.get());
+    else if (running->is_late())
+      late.push_back(running.get());
+  }
+  for (Running* running : cancelled) finish(*running, FinishReason::Cancelled);
+  for (Running* running : late) finish(*running, FinishReason::TimedOut);
+}
+
+// One step is begun for each that ends; with overlap, before that one ends, so that the device
+// always has work.
+void EngineLoop::step() {
+  const auto waits_for_host = [&] {
+    return begun_ != ended_ && steps_[(begun_ - 1) % Runner::kInFlight].host_samples;
+  };
+  while (begun_ != ended_ && (!overlap_ || waits_for_host())) end_step();
+  const bool began = begin_step();
+  const std::uint64_t stay = overlap_ && began ? 1 : 0;
+  while (begun_ - ended_ > stay) end_step();
+}
+
+// A sequence has got memory, for the first time or again.
+void EngineLoop::admitted(Running& running, const SequenceMemory& memory) {
+  Usage& usage = running.state->completion.usage;
+  if (running.admissions_seen == 0) {
+    running.prepare(parts_->files);
+    usage.prompt_tokens = running.prompt_length;
+    usage.cached_tokens = running.cached_tokens;
+    counted_.prompt_tokens += static_cast<std::uint64_t>(running.prompt_length);
+    counted_.cached_tokens += static_cast<std::uint64_t>(running.cached_tokens);
+  }
+  running.admissions_seen = running.admissions;
+  counted_.replayed_tokens +=
+      static_cast<std::uint64_t>(running.replayed_tokens - usage.replayed_tokens);
+  usage.replayed_tokens = running.replayed_tokens;
+  usage.preemptions = running.admissions - 1;
+  if (!running.sampler && running.sample.uses_history) {
+    const auto prompt = static_cast<std::size_t>(running.prompt_length);
+    const std::span<const TokenId> tokens = running.tokens;
+    parts_->runner->set_history(memory, tokens.first(prompt), tokens.subspan(prompt));
+  }
+}
+
+StepSpan EngineLoop::step_span(Running& running, const PlanSpan& span) {
+  SequenceMemory& memory = sequence_lease(*span.lease).memory;
+  const std::span<const TokenId> tokens = running.tokens;
+  const auto first = static_cast<std::size_t>(span.first);
+  const auto count = static_cast<std::size_t>(span.count);
+  StepSpan step = {.memory = &memory,
+                   .tokens = {},
+                   .kind = span.kind,
+                   .logits = span.wants_logits ? Logits::Last : Logits::None,
+                   .sample = span.wants_logits && !running.sampler ? &running.sample : nullptr};
+  if (span.kind == SpanKind::Decode && count > 1) {
+    running.step_tokens.assign(1, tokens[first]);
+    running.step_tokens.insert(running.step_tokens.end(), running.drafts.begin(),
+                               running.drafts.end());
+    step.tokens = running.step_tokens;
+    step.logits = Logits::All;
+  } else if (first >= tokens.size()) {
+    check(count == 1, "a plan goes on beyond the token that is being chosen");
+    step.tokens = std::span<const TokenId>(&kChosenOnDevice, 1);
+  } else {
+    step.tokens = tokens.subspan(first, count);
+  }
+  return step;
+}
+
+// False if there is nothing to compute.
+bool EngineLoop::begin_step() {
+  const std::span<const PlanSpan> plan = scheduler_.next_plan();
+  if (plan.empty()) return false;
+  spans_.clear();
+  StepInFlight& step = steps_[begun_ % Runner::kInFlight];
+  step.parts.clear();
+  step.host_samples = false;
+  for (const PlanSpan& span : plan) {
+    SequenceLease& lease = sequence_lease(*span.lease);
+    auto& running = static_cast<Running&>(*lease.sequence);
+    if (running.admissions_seen != running.admissions) admitted(running, lease.memory);
+    spans_.push_back(step_span(running, span));
+    const std::int64_t logits = !span.wants_logits              ? 0
+                                : span.kind == SpanKind::Decode ? span.count
+                                                                : 1;
+    const std::int64_t computed =
+        span.kind == SpanKind::Replay ? span.first : span.first + span.count;
+    step.parts.push_back({&running, &lease, span.kind, computed, logits});
+    step.host_samples = step.host_samples || (logits > 0 && running.sampler);
+  }
+  parts_->runner->begin(spans_);
+  ++begun_;
+  ++counted_.steps;
+  scheduler_.begun();
+  for (const StepInFlight::Part& part : step.parts) {
+    Running& running = *part.running;
+    ++running.in_flight;
+    // Its last token is on its way.
+    if (part.logits > 0 && !running.drafter && part.computed + 1 >= running.max_length)
+      unschedule(running);
+  }
+  return true;
+}
+
+void EngineLoop::end_step() {
+  parts_->runner->end();
+  StepInFlight& step = steps_[ended_++ % Runner::kInFlight];
+  std::int64_t row = 0;
+  for (const StepInFlight::Part& part : step.parts) {
+    Running& running = *part.running;
+    --running.in_flight;
+    const std::int64_t first_row = std::exchange(row, row + part.logits);
+    const auto ended = std::find_if(ending_.begin(), ending_.end(),
+                                    [&](const auto& each) { return each.get() == &running; });
+    if (ended != ending_.end()) {
+      if (running.in_flight > 0) continue;
+      ledger_.release(std::move(running.lease));
+      ending_.erase(ended);
+      continue;
+    }
+    if (part.kind == SpanKind::Prefill) ledger_.computed(*part.lease, part.computed);
+    // Whoever is put off gets its memory's end here, unless the answer has ended.
+    const RequestId id = running.id;
+    if (part.logits > 0) take_tokens(part, first_row);
+    if (!requests_.contains(id) || running.in_flight > 0) continue;
+    if (std::unique_ptr<Lease> lease = ledger_.take_preempted(running)) {
+      ledger_.release(std::move(lease));
+      scheduler_.returned(id, std::ssize(running.tokens));
+    }
+  }
+}
+
+Result<SampledToken> EngineLoop::token_of(Running& running, std::int64_t row,
+                                          std::int64_t position) {
+  if (running.sampler) return running.sampler->sample(parts_->runner->logits(row), position);
+  const TokenId token = parts_->runner->chosen(row);
+  if (token < 0) return fail(ErrorCode::Corrupt, "{}", damaged_weights(position));
+  return SampledToken{.token = token};
+}
+
+void EngineLoop::take_tokens(const StepInFlight::Part& part, std::int64_t row) {
+  Running& running = *part.running;
+  running.taken.clear();
+  // A guess is right if it is the token that is drawn where it stands. What was computed after a
+  // wrong one never was.
+  const std::int64_t guesses = part.logits - 1;
+  for (std::int64_t i = 0; i <= guesses; ++i) {
+    Result<SampledToken> token =
+        token_of(running, row + i, std::ssize(running.tokens) + std::ssize(running.taken));
+    if (!token) return finish(running, FinishReason::Failed, token.error().message);
+    running.taken.push_back(std::move(*token));
+    if (i < guesses && running.taken.back().token != running.drafts[static_cast<std::size_t>(i)])
+      break;
+  }
+  if (running.drafter) {
+    const std::int64_t right = std::ssize(running.taken) - 1;
+    Usage& usage = running.state->completion.usage;
+    usage.draft_tokens += guesses;
+    usage.accepted_draft_tokens += right;
+    counted_.draft_tokens += static_cast<std::uint64_t>(guesses);
+    counted_.accepted_draft_tokens += static_cast<std::uint64_t>(right);
+    running.draft_length.learn(guesses, right);
+    const std::int64_t computed = part.computed - guesses + right;
+    part.lease->memory.rewind(std::min(part.lease->memory.length(), computed));
+    scheduler_.verified(running.id, computed);
+  }
+  for (const SampledToken& token : running.taken) {
+    ++counted_.completion_tokens;
+    if (!running.accept(token, parts_->files, ends_of_turn_)) continue;
+    return finish(running, running.state->completion.finish);
+  }
+}
+
+void EngineLoop::unschedule(Running& running) {
+  if (!std::exchange(running.scheduled, false)) return;
+  running.lease = scheduler_.end(running.id);
+  if (!running.lease) running.lease = ledger_.take_preempted(running);
+}
+
+// The answer ends now; its memory is free when no step in flight uses it.
+void EngineLoop::finish(Running& running, FinishReason reason, std::string error) {
+  unschedule(running);
+  const auto found = requests_.find(running.id);
+  check(found != requests_.end(), "a request ends twice");
+  std::unique_ptr<Running> last = std::move(found->second);
+  requests_.erase(found);
+  const std::shared_ptr<Answer::State> state = last->state;
+  timed_ -= state->request.timeout_seconds > 0;
+  state->completion.usage.prompt_tokens = last->prompt_length;
+  last->keeps_memory = reason != FinishReason::Failed;
+  if (last->in_flight > 0)
+    ending_.push_back(std::move(last));
+  else if (last->lease)
+    ledger_.release(std::move(last->lease));
+  state->end(reason, std::move(error));
+}
+
+}  // namespace millrace
