@@ -7,6 +7,15 @@
 #include "base/check.h"
 
 namespace millrace {
+namespace {
+
+#ifdef NDEBUG
+constexpr bool kIsDebugBuild = false;
+#else
+constexpr bool kIsDebugBuild = true;
+#endif
+
+}  // namespace
 
 EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& options)
     : parts_(std::move(parts)),
@@ -30,7 +39,7 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
   ending_.reserve(slots);
   spans_.reserve(slots);
   for (StepInFlight& step : steps_) step.parts.reserve(slots);
-  if (options.poison_freed_memory) parts_->cache->poison_freed(parts_->runner->stream());
+  if (options.poison_freed_memory || kIsDebugBuild) parts_->cache->poison_freed(parts_->runner->stream());
   const GenerationDefaults& generation = parts_->files.generation;
   ends_of_turn_ = generation.eos;
   if (ends_of_turn_.empty() && parts_->files.config.eos)
