@@ -202,7 +202,8 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
       // The engine's thread does it between two steps: a worker waits for that.
       const Status done =
           co_await run_on(workers_, [this] { return engine_.reset_prefix_cache(); });
-      if (done) co_return co_await send(exchange, HttpReply{.body = "{}"});
+      HttpReply reply{.body = "{}"};
+      if (done) co_return co_await send(exchange, std::move(reply));
       const ApiError error = unavailable(done.error().message);
       co_return co_await refuse(exchange, error);
     }

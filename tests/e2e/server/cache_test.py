@@ -25,8 +25,12 @@ class Cache(ServerTest):
         self.assertEqual(self.server.request("/reset_prefix_cache")[0], 405)
 
     def test_guesses_change_nothing(self):
-        plain = self.server.json(CHAT, question())
-        guessed = self.server.json(CHAT, question(draft_tokens=5))
+        # The same answer again, with the first one to look it up in.
+        asked = question("Tell me a story about a fox.", max_tokens=60)
+        first = self.server.json(CHAT, asked)["choices"][0]["message"]["content"]
+        asked["messages"] += [{"role": "assistant", "content": first}, asked["messages"][0]]
+        plain = self.server.json(CHAT, asked)
+        guessed = self.server.json(CHAT, {**asked, "draft_tokens": 5})
         self.assertEqual(guessed["choices"][0]["message"], plain["choices"][0]["message"])
         details = guessed["usage"]["completion_tokens_details"]
         self.assertGreater(details["accepted_prediction_tokens"] + details["rejected_prediction_tokens"], 0)
