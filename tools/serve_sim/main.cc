@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstring>
+#include <cstdio>
 #include <string>
 
 #include "engine/engine.h"
@@ -77,6 +77,7 @@ void show_policy(const std::string& name, const Trace& trace, const SimulatedEng
       done.seconds, 1e3 * quantile(first, 0.5), 1e3 * quantile(first, 0.95),
       1e3 * quantile(first, 0.99), 1e3 * quantile(per_token, 0.5), 1e3 * quantile(per_token, 0.99),
       100 * static_cast<double>(cached) / static_cast<double>(prompt), replayed, done.preemptions);
+  std::fflush(stdout);
 }
 
 int show_policies(std::int64_t count) {
@@ -104,21 +105,17 @@ int show_policies(std::int64_t count) {
         "| policy | seconds | TTFT p50 ms | p95 | p99 | TPOT p50 ms | p99 | hit | replayed | "
         "preempted |\n|---|---|---|---|---|---|---|---|---|---|\n");
     show_policy("default", *trace, engine);
-    for (const double share : {1.0, 0.25}) {
-      SimulatedEngine other = engine;
-      other.policy.first_prompt_share = share;
-      show_policy(fmt::format("first prompt gets {:.2f}", share), *trace, other);
-    }
+    SimulatedEngine fifo = engine;
+    fifo.policy.first_prompt_share = 1;
+    show_policy("first come, first served", *trace, fifo);
     SimulatedEngine none = engine;
     none.keep_prefixes = false;
     show_policy("no prefix cache", *trace, none);
-    for (const std::int64_t blocks : {8192, 4096}) {
-      SimulatedEngine small = engine;
-      small.blocks = blocks;
-      show_policy(fmt::format("cache of {} tokens", blocks * 16), *trace, small);
-      small.policy.spare_blocks_per_answer = 0;
-      show_policy(fmt::format("cache of {} tokens, no spare blocks", blocks * 16), *trace, small);
-    }
+    SimulatedEngine small = engine;
+    small.blocks = 4096;
+    show_policy("a quarter of the cache", *trace, small);
+    small.policy.spare_blocks_per_answer = 0;
+    show_policy("a quarter, no spare blocks", *trace, small);
     SimulatedEngine budget = engine;
     budget.limits.step_budget = 512;
     show_policy("steps of 512 tokens", *trace, budget);
@@ -130,6 +127,7 @@ int check_engine(const std::string& model) {
   EngineOptions options;
   options.model = model;
   options.device = "cpu";
+  options.threads = 1;
   options.context = 512;
   options.cache_tokens = 2048;
   options.max_sequences = 8;
