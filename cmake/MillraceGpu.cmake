@@ -32,14 +32,14 @@ include(MillraceHip)
 # millrace_gpu_sources(TARGET OPS rms_norm ... [SOURCES linear/linear_stream ...]
 #                      [NVIDIA attention/attention_flash ...] [AMD attention/attention_mfma ...]
 #                      [CUDA cuda_only.cc ...] [CUDA_KERNELS cuda_only.cu ...]
-#                      [EMULATED instead.cc ...])
+#                      [HIP hip_only.cc ...] [EMULATED instead.cc ...] [EMULATED_AMD instead.cc ...])
 # OP/OP_gpu.cu holds kernels (no header with fmt in it: nvcc cannot read that), OP/OP_gpu.cc says
 # what they can do; both are compiled once a backend, with MILLRACE_GPU naming it.
 # SOURCES are further .cu and .cc of the same name; NVIDIA's and AMD's are those that only its GPUs,
 # and the emulation of them, can run.
 # gpu_absent.cc is compiled in their place where this build lacks CUDA.
 function(millrace_gpu_sources target)
-  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;NVIDIA;AMD;CUDA;CUDA_KERNELS;EMULATED" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;NVIDIA;AMD;CUDA;CUDA_KERNELS;HIP;EMULATED;EMULATED_AMD" ${ARGN})
   set(common ${ARG_OPS})
   list(TRANSFORM common REPLACE "(.+)" "\\1/\\1_gpu")
   list(APPEND common ${ARG_SOURCES})
@@ -57,11 +57,11 @@ function(millrace_gpu_sources target)
   millrace_emulated_sources(${target} emulated 32 ${kernels})
   target_sources(${target}_emulated PRIVATE ${rules} ${ARG_EMULATED})
   if(MILLRACE_HAS_HIP)
-    millrace_backend_sources(${target} hip ${rules})
+    millrace_backend_sources(${target} hip ${rules} ${ARG_HIP})
     millrace_hip_kernels(${target} ${amd_kernels})
   else()
     millrace_emulated_sources(${target} hip 64 ${amd_kernels})
-    target_sources(${target}_hip PRIVATE ${rules})
+    target_sources(${target}_hip PRIVATE ${rules} ${ARG_EMULATED_AMD})
   endif()
 
   if(MILLRACE_HAS_CUDA)

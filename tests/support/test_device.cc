@@ -14,6 +14,14 @@ std::vector<std::string> test_device_names() {
   return {"cpu", "emulated"};
 }
 
+std::vector<std::string> kernel_test_device_names() {
+  std::vector<std::string> names = test_device_names();
+  if (names.size() == 1) return names;
+  // Where the kernels for AMD are machine code there is no emulation of them.
+  if (open_device("emulated-amd", 1)) names.emplace_back("emulated-amd");
+  return names;
+}
+
 std::string test_device_name() {
   return test_device_names().front();
 }

@@ -12,6 +12,9 @@ namespace millrace::testing {
 
 // {"cpu", "emulated"}, or the one that was asked for.
 std::vector<std::string> test_device_names();
+// For tests of the kernels themselves: "emulated-amd" too, the kernels for AMD in waves of 64
+// lanes.
+std::vector<std::string> kernel_test_device_names();
 
 // For tests of what runs on any device: the one that was asked for, or "cpu".
 std::string test_device_name();

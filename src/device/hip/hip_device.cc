@@ -106,7 +106,7 @@ class HipDevice final : public Device {
     traits_.parallelism = properties.multiprocessors;
     traits_.memory_bytes = properties.memory_bytes;
     traits_.cpu = detect_cpu_features();
-    activate();
+    use_on_this_thread();
     modules_ = std::make_unique<Modules>(api_, code_images());
     zeroing_ = new_stream();
   }
@@ -114,9 +114,14 @@ class HipDevice final : public Device {
   const DeviceTraits& traits() const override { return traits_; }
   bool uses_host_memory() const override { return false; }
 
+  // The current GPU is a property of the calling thread.
+  void use_on_this_thread() override {
+    require(*api_, api_->set_device(index_), "choosing the GPU");
+  }
+
   DeviceBuffer allocate(std::size_t bytes) override {
     if (bytes == 0) return {};
-    activate();
+    use_on_this_thread();
     DeviceBuffer buffer(this, pool_.take(bytes), bytes);
     require(*api_, api_->memset_async(buffer.as<void>(), 0, bytes, zeroing_->handle()),
             "clearing GPU memory");
@@ -126,7 +131,7 @@ class HipDevice final : public Device {
 
   DeviceBuffer allocate_pinned(std::size_t bytes) override {
     if (bytes == 0) return {};
-    activate();
+    use_on_this_thread();
     void* data = nullptr;
     require(*api_, api_->host_malloc(&data, bytes, kHostPortable), "page-locked host memory");
     std::fill_n(static_cast<char*>(data), bytes, 0);
@@ -134,7 +139,7 @@ class HipDevice final : public Device {
   }
 
   std::unique_ptr<Stream> make_stream() override {
-    activate();
+    use_on_this_thread();
     return new_stream();
   }
 
@@ -155,7 +160,7 @@ class HipDevice final : public Device {
   }
 
   std::unique_ptr<Event> make_event() override {
-    activate();
+    use_on_this_thread();
     return std::make_unique<HipEvent>(api_);
   }
 
@@ -175,9 +180,6 @@ class HipDevice final : public Device {
   }
 
  private:
-  // The current GPU is a property of the calling thread.
-  void activate() { require(*api_, api_->set_device(index_), "choosing the GPU"); }
-
   std::unique_ptr<HipStream> new_stream() {
     return std::make_unique<HipStream>(api_, *modules_, traits_);
   }

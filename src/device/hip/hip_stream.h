@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "device/device.h"
 #include "device/hip/hip_api.h"
+#include "device/hip/hip_blas_lt.h"
 #include "device/hip/hip_kernels.h"
 
 namespace millrace::hip {
@@ -42,6 +44,15 @@ class HipStream final : public Stream {
   int multiprocessors() const { return multiprocessors_; }
   int shared_limit() const { return shared_limit_; }
 
+  // Loaded at the first call, which must not be in a recording; null where there is none.
+  BlasLt* blas() {
+    if (!blas_) {
+      std::string why_not;
+      blas_.emplace(BlasLt::load(api_, why_not));
+    }
+    return blas_->get();
+  }
+
   // `parameters` point at the arguments, which are copied. Throws DeviceError.
   void launch(const void* kernel, const LaunchExtents& shape, void** parameters) {
     require(*api_,
@@ -54,6 +65,7 @@ class HipStream final : public Stream {
  private:
   std::shared_ptr<const Api> api_;
   const Modules* modules_;
+  std::optional<std::unique_ptr<BlasLt>> blas_;
   int multiprocessors_;
   int shared_limit_;  // bytes of LDS a workgroup may have
   void* handle_ = nullptr;

@@ -183,6 +183,7 @@ std::vector<OpCase> attention_cases() {
     sizes.push_back({"head_dim 8", 2, 1, 8, kv, {{19, 0}}});
     sizes.push_back({"head_dim 72", 4, 2, 72, kv, {{5, 12}}});
     sizes.push_back({"head_dim 256", 2, 1, 256, kv, {{9, 12}}});
+    sizes.push_back({"head_dim 128", 8, 2, 128, kv, {{37, 20}, {1, 90}, {1, 15}}});
     sizes.push_back({"window 5", 4, 2, 64, kv, {{30, 0}, {1, 50}, {20, 33}}, 5});
     sizes.push_back({"window 16", 4, 2, 64, kv, {{35, 40}}, 16});
     sizes.push_back({"large scores", 4, 2, 64, kv, {{30, 10}}, 0, 60.0f});

@@ -107,6 +107,10 @@ std::vector<OpCase> linear_cases() {
     sizes.push_back({dtype, 3168, 32, 11, true, true});
     sizes.push_back({dtype, 4224, 544, 1});
   }
+  // Tiles of 64 and of 128 rows and columns, where four multiprocessors shall have one each;
+  // several steps of k, and a rest of everything.
+  sizes.push_back({DType::BF16, 200, 264, 40, true});
+  sizes.push_back({DType::BF16, 520, 352, 40, false, true});
   for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1}) {
     sizes.push_back({dtype, 3, 32, 1});
     sizes.push_back({dtype, 70, 1056, 3, true, true});

@@ -1,4 +1,4 @@
-// Large products on AMD's matrix units: what a library would do, without one.
+// Large products on AMD's matrix units, for machines without hipBLASLt and for what it cannot do.
 //
 // A block of four waves computes a tile of out: kTile input rows times kTile output columns. Both
 // operands pass through shared memory, kStep of k at a time, while the next step's are on their way
@@ -8,7 +8,7 @@
 // that one die's blocks share weights.
 #include "device/gpu/gpu_mfma.h"
 #include "ops/gpu_support.h"
-#include "ops/linear/linear_library.h"
+#include "ops/linear/linear_mfma.h"
 
 namespace millrace::MILLRACE_GPU {
 namespace {
@@ -168,7 +168,7 @@ bool fits(const MatrixView& view) {
 
 }  // namespace
 
-bool run_linear_library(const LinearParams& p, Stream& stream) {
+bool run_linear_mfma(const LinearParams& p, Stream& stream) {
   if (p.weight.dtype != DType::BF16 || p.in.dtype != DType::BF16) return false;
   if (p.in.columns % 8 != 0 || p.out.columns % 4 != 0) return false;
   if (!gpu::is_aligned(p.weight.data) || !fits(p.in) || !fits(p.residual) || !fits(p.out) ||

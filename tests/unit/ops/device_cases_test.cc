@@ -25,7 +25,7 @@ void PrintTo(const Setting& setting, std::ostream* out) {
 
 std::vector<Setting> settings() {
   std::vector<Setting> all;
-  for (const std::string& device : testing::test_device_names())
+  for (const std::string& device : testing::kernel_test_device_names())
     for (const DType activation : {DType::F32, DType::BF16})
       for (std::size_t table = 0; table < all_op_tables().size(); ++table)
         if (device != "cpu" || activation == DType::F32) all.push_back({device, table, activation});
