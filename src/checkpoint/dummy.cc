@@ -113,11 +113,13 @@ Result<std::uint64_t> checked_bytes(const DummyTensor& tensor) {
   return *bytes;
 }
 
-}  // namespace
+// Memory for the tensors, one behind the other, and where each lies in it.
+struct Placed {
+  Buffer memory;
+  std::vector<NamedTensor> named;
+};
 
-Result<std::unique_ptr<Checkpoint>> make_dummy_checkpoint(std::string origin,
-                                                          std::span<const DummyTensor> tensors,
-                                                          std::uint64_t seed, int threads) {
+Result<Placed> place(std::string_view origin, std::span<const DummyTensor> tensors) {
   std::vector<std::uint64_t> offsets;
   std::uint64_t total = 0;
   for (const DummyTensor& tensor : tensors) {
@@ -131,14 +133,31 @@ Result<std::unique_ptr<Checkpoint>> make_dummy_checkpoint(std::string origin,
     if (total > kMaxBytes) total = kMaxBytes;
   }
   // One allocation, so that small tensors share huge pages.
-  Buffer memory(static_cast<std::size_t>(std::max(total, kAlignment)));
+  Placed placed = {Buffer(static_cast<std::size_t>(std::max(total, kAlignment))), {}};
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    placed.named.push_back(
+        {tensors[i].name,
+         {placed.memory.as<std::byte>() + offsets[i], tensors[i].dtype, tensors[i].shape}});
+  return placed;
+}
+
+Result<std::unique_ptr<Checkpoint>> finish(std::string origin, Placed placed) {
+  CheckpointBuilder builder(std::move(origin));
+  builder.add(std::move(placed.memory), std::move(placed.named));
+  return std::move(builder).finish();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Checkpoint>> make_dummy_checkpoint(std::string origin,
+                                                          std::span<const DummyTensor> tensors,
+                                                          std::uint64_t seed, int threads) {
+  Placed placed = MILLRACE_TRY(place(origin, tensors));
   std::map<std::tuple<DType, double, double>, std::vector<std::byte>> level_tables;
-  std::vector<NamedTensor> named;
   std::vector<Piece> pieces;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const DummyTensor& tensor = tensors[i];
-    std::byte* data = memory.as<std::byte>() + offsets[i];
-    named.push_back({tensor.name, {data, tensor.dtype, tensor.shape}});
+    auto* data = const_cast<std::byte*>(placed.named[i].view.as<std::byte>());
     const std::byte* levels = nullptr;
     if (!is_quantised(tensor.dtype)) {
       auto& table = level_tables[{tensor.dtype, tensor.mean, tensor.deviation}];
@@ -152,7 +171,7 @@ Result<std::unique_ptr<Checkpoint>> make_dummy_checkpoint(std::string origin,
                         data + bytes_of(tensor.dtype, first)});
   }
   {
-    Progress progress("making random weights", total);
+    Progress progress("making random weights", placed.memory.size());
     ThreadPool pool(threads > 0 ? threads : available_cores());
     pool.run(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i) {
       const Piece& piece = pieces[static_cast<std::size_t>(i)];
@@ -160,9 +179,13 @@ Result<std::unique_ptr<Checkpoint>> make_dummy_checkpoint(std::string origin,
       progress.advance(static_cast<std::uint64_t>(bytes_of(piece.tensor->dtype, piece.count)));
     });
   }
-  CheckpointBuilder builder(std::move(origin));
-  builder.add(std::move(memory), std::move(named));
-  return std::move(builder).finish();
+  return finish(std::move(origin), std::move(placed));
+}
+
+Result<std::unique_ptr<Checkpoint>> make_outline_checkpoint(std::string origin,
+                                                            std::span<const DummyTensor> tensors) {
+  Placed placed = MILLRACE_TRY(place(origin, tensors));
+  return finish(std::move(origin), std::move(placed));
 }
 
 }  // namespace millrace

@@ -29,4 +29,9 @@ Result<std::unique_ptr<Checkpoint>> make_dummy_checkpoint(std::string origin,
                                                           std::span<const DummyTensor> tensors,
                                                           std::uint64_t seed, int threads = 0);
 
+// The same tensors without values: zeros that take no memory. For asking what would be done with
+// them.
+Result<std::unique_ptr<Checkpoint>> make_outline_checkpoint(std::string origin,
+                                                            std::span<const DummyTensor> tensors);
+
 }  // namespace millrace

@@ -3,14 +3,16 @@
 #include <filesystem>
 
 #include "hub/hub.h"
+#include "model/known_configs.h"
 
 namespace millrace::cli {
 
 CLI::Option* ModelOptions::add_to(CLI::App& app) {
   CLI::Option* model_option =
       app.add_option(
-             "model", model,
-             "A folder in Hugging Face layout, a .gguf file, or a hub name ORG/NAME[:QUANT]")
+             "model,--model", model,
+             "A folder in Hugging Face layout, a .gguf file, or a hub name ORG/NAME[:QUANT]; with "
+             "dummy weights also a known name such as LFM2-1.2B")
           ->required();
   app.add_option("--load-format", load_format,
                  "auto: weights from files; dummy: seeded random weights from config.json alone")
@@ -33,6 +35,9 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--kernel", kernels,
                  "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)");
+  app.add_flag(
+      "--self-test,!--no-self-test", self_test,
+      "Run every chosen kernel against its reference before it is used; by default on GPUs");
   return model_option;
 }
 
@@ -52,12 +57,14 @@ Result<std::string> local_model(const std::string& model) {
 
 Result<EngineOptions> ModelOptions::resolve() const {
   EngineOptions options;
-  options.model = MILLRACE_TRY(local_model(model));
+  const bool dummy = load_format == "dummy";
+  options.model = dummy && find_known_config(model) ? model : MILLRACE_TRY(local_model(model));
   options.device = device;
   options.threads = threads;
+  options.self_test = self_test;
   options.context = context;
   if (kv_dtype != "auto") options.kv_dtype = parse_dtype(kv_dtype);
-  options.load.format = load_format == "dummy" ? LoadFormat::Dummy : LoadFormat::Auto;
+  options.load.format = dummy ? LoadFormat::Dummy : LoadFormat::Auto;
   options.load.dummy_seed = dummy_seed;
   if (!dummy_dtype.empty()) {
     options.load.dummy_dtype = parse_dtype(dummy_dtype);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct ModelOptions {
   std::int64_t context = 0;
   std::string kv_dtype = "auto";
   std::vector<std::string> kernels;  // "op=name"
+  std::optional<bool> self_test;
 
   // Adds MODEL and the flags to a command; returns MODEL's option, which is required.
   CLI::Option* add_to(CLI::App& app);

@@ -19,7 +19,6 @@ namespace {
 struct ServeOptions {
   ModelOptions model;
   server::ServerConfig server;
-  std::string model_flag;
   std::vector<std::string> names;
   std::string chat_template;
   std::int64_t max_model_len = 0;
@@ -69,7 +68,6 @@ Result<int> read_speculative_config(const std::string& text) {
 }
 
 Result<EngineOptions> engine_options(ServeOptions& options) {
-  if (options.model.model.empty()) options.model.model = options.model_flag;
   if (options.model.model.empty())
     return fail(ErrorCode::InvalidArgument, "serve: which model? Give MODEL, or --model MODEL");
   if (options.max_model_len > 0) options.model.context = options.max_model_len;
@@ -215,7 +213,6 @@ Command add_serve(CLI::App& app) {
   CLI::App* serve_app =
       app.add_subcommand("serve", "Serve a model over HTTP, as OpenAI's API has it");
   options->model.add_to(*serve_app)->required(false);
-  serve_app->add_option("--model", options->model_flag, "The same as MODEL");
   serve_app->add_option("--served-model-name", options->names,
                         "Names that requests may call the model by; the first is shown");
   serve_app->add_option("--max-model-len", options->max_model_len, "The same as --context");

@@ -51,6 +51,9 @@ struct EngineOptions {
   // Plan and queue a step while the one before it runs. Unset: where the device works by itself.
   std::optional<bool> overlap;
   KernelOverrides kernels;
+  // Every kernel that is chosen first runs against its reference: see ops/kernel_trials.h. Unset:
+  // on GPUs.
+  std::optional<bool> self_test;
 };
 
 enum class FinishReason { Stop, Length, Cancelled, TimedOut, Failed };

@@ -9,6 +9,7 @@
 #include "checkpoint/gguf.h"
 #include "checkpoint/safetensors.h"
 #include "model/config_gguf.h"
+#include "model/known_configs.h"
 #include "model/tensor_names.h"
 
 namespace millrace {
@@ -168,7 +169,15 @@ Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOpti
   LoadedModel model;
   model.path = path;
   const fs::path given(path);
-  if (!is_there(given)) return fail(ErrorCode::NotFound, "{}: no such file or folder", path);
+  const bool made_up = options.format != LoadFormat::Auto;
+  if (!is_there(given)) {
+    const KnownConfig* known = made_up ? find_known_config(path) : nullptr;
+    if (known == nullptr) return fail(ErrorCode::NotFound, "{}: no such file or folder", path);
+    const Json json = MILLRACE_TRY(parse_json(known->json, path));
+    model.config = MILLRACE_TRY(parse_model_config(json, path));
+    complete_eos(model);
+    return model;
+  }
   std::error_code ignored;
   const bool is_folder = fs::is_directory(given, ignored);
   if (!is_folder && given.extension() == ".gguf") {
@@ -179,7 +188,7 @@ Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOpti
     gguf = std::move(file.checkpoint);
     return model;
   }
-  if (!is_folder && (given.extension() != ".json" || options.format != LoadFormat::Dummy))
+  if (!is_folder && (given.extension() != ".json" || !made_up))
     return fail(ErrorCode::InvalidArgument,
                 "{}: found a {} file, expected a folder, a .gguf file, or with --load-format dummy "
                 "a config.json",
@@ -220,6 +229,10 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
     model.checkpoint = MILLRACE_TRY(make_dummy_checkpoint(
         path + " (dummy weights)", dummy_tensors(model.config, options), options.dummy_seed));
     model.config.dtype = options.dummy_dtype.value_or(model.config.dtype);
+  } else if (options.format == LoadFormat::Outline) {
+    model.checkpoint = MILLRACE_TRY(
+        make_outline_checkpoint(path + " (no weights)", dummy_tensors(model.config, options)));
+    model.config.dtype = options.dummy_dtype.value_or(model.config.dtype);
   } else if (gguf) {
     model.checkpoint = std::move(gguf);
   } else {
@@ -231,7 +244,7 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
 Result<LoadedModel> describe_model(const std::string& path, const LoadOptions& options) {
   std::shared_ptr<const Checkpoint> gguf;
   LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));
-  if (options.format == LoadFormat::Dummy) return model;
+  if (options.format != LoadFormat::Auto) return model;
   if (gguf)
     model.checkpoint = std::move(gguf);
   else if (auto opened = open_safetensors_folder(path))

@@ -15,7 +15,11 @@
 
 namespace millrace {
 
-enum class LoadFormat { Auto, Dummy };
+enum class LoadFormat {
+  Auto,
+  Dummy,    // random weights, from a config alone
+  Outline,  // weights with shapes and without values, for asking what would be done with them
+};
 
 struct LoadOptions {
   LoadFormat format = LoadFormat::Auto;
@@ -44,8 +48,8 @@ struct LoadedModel {
   GenerationDefaults generation;
 };
 
-// The path is a folder in Hugging Face layout, a GGUF file, or with LoadFormat::Dummy also a
-// config.json or a folder that holds nothing else.
+// The path is a folder in Hugging Face layout, a GGUF file, or where weights are made up also a
+// config.json, a folder that holds nothing else, or a name of known_configs().
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options);
 
 // The same without making dummy weights, and with the checkpoint absent where there is none: for

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <new>
 
+#include "device/described_device.h"
 #include "device/open_device.h"
+#include "ops/kernel_trials.h"
 
 namespace millrace {
 
@@ -102,8 +104,16 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
     const EngineSizes& sizes = parts->sizes;
     ModelWeights weights =
         MILLRACE_TRY(bind_weights(files.config, files.checkpoint, *parts->device));
-    parts->model.emplace(MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device,
-                                                 sizes.kv_dtype, sizes.context, options.kernels)));
+    std::optional<KernelTrials> trials;
+    const bool emulated = options.device.starts_with("emulated");
+    if (options.self_test.value_or(!parts->device->uses_host_memory() && !emulated))
+      trials.emplace(*parts->device, activation_dtype(*parts->device, files.config));
+    parts->model.emplace(
+        MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device, sizes.kv_dtype,
+                                sizes.context, options.kernels, trials ? &*trials : nullptr)));
+    if (trials)
+      for (const std::string& failure : trials->failures())
+        fmt::print(stderr, "millrace: warning: a kernel is not used: {}\n", failure);
     parts->cache.emplace(*parts->device,
                          files.config.cache_geometry(sizes.kv_dtype, sizes.draft_columns),
                          sizes.blocks, sizes.slots);
@@ -117,6 +127,15 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
   }
   parts->files = std::move(files);
   return parts;
+}
+
+Result<std::vector<KernelReport>> explain_kernels(LoadedModel files, const EngineOptions& options,
+                                                  const DeviceTraits& traits) {
+  const EngineSizes sizes = MILLRACE_TRY(engine_sizes(files.config, options));
+  const std::unique_ptr<Device> device = make_described_device(traits);
+  ModelWeights weights = MILLRACE_TRY(bind_weights(files.config, files.checkpoint, *device));
+  return Lfm2::explain(std::move(files.config), std::move(weights), *device, sizes.kv_dtype,
+                       options.kernels);
 }
 
 }  // namespace millrace

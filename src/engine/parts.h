@@ -53,4 +53,8 @@ struct EngineParts {
 // Loads nothing itself: binds `files`, chooses kernels, allocates caches and workspace.
 Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineOptions& options);
 
+// The kernels that make_parts() would choose on a device that need not be here.
+Result<std::vector<KernelReport>> explain_kernels(LoadedModel files, const EngineOptions& options,
+                                                  const DeviceTraits& traits);
+
 }  // namespace millrace

@@ -26,6 +26,8 @@
 
 namespace millrace {
 
+class KernelTrials;
+
 // One step's input, in device memory; valid until the step is done.
 struct StepInput {
   const std::int32_t* tokens = nullptr;  // [batch.rows]; negative: see EmbeddingParams::sampled
@@ -61,9 +63,16 @@ struct KernelReport {
 
 class Lfm2 {
  public:
-  // Chooses a kernel for every place. max_position bounds the positions that will be seen.
+  // Chooses a kernel for every place, those that pass their `trials` where there are any.
+  // max_position bounds the positions that will be seen.
   static Result<Lfm2> make(ModelConfig config, ModelWeights weights, Device& device, DType kv_dtype,
-                           std::int64_t max_position, const KernelOverrides& overrides);
+                           std::int64_t max_position, const KernelOverrides& overrides,
+                           KernelTrials* trials = nullptr);
+
+  // The choice alone, for a device that need not be here.
+  static Result<std::vector<KernelReport>> explain(ModelConfig config, ModelWeights weights,
+                                                   Device& device, DType kv_dtype,
+                                                   const KernelOverrides& overrides);
 
   const ModelConfig& config() const { return config_; }
   const ModelWeights& weights() const { return weights_; }
@@ -88,14 +97,17 @@ class Lfm2 {
 
  private:
   Lfm2() = default;
-  Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides);
+  Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides,
+                        KernelTrials* trials);
   // The embedding and all layers: leaves the residual stream in the workspace.
   void blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
               Stream& stream, ForwardObserver* observer) const;
   void head(const StepInput& input, Workspace& workspace, Stream& stream,
             ForwardObserver* observer) const;
-  void find_fused(Device& device, const KernelOverrides& overrides);
-  void find_decode_step(Device& device, DType kv_dtype, const KernelOverrides& overrides);
+  void find_fused(Device& device, const KernelOverrides& overrides, KernelTrials* trials);
+  // Null where steps run op by op.
+  const KernelSpec<DecodeStep>* choose_decode_step(Device& device, DType kv_dtype,
+                                                   const KernelOverrides& overrides);
 
   ModelConfig config_;
   ModelWeights weights_;

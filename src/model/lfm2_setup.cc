@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/lfm2.h"
+#include "ops/kernel_trials.h"
 
 namespace millrace {
 namespace {
@@ -11,12 +12,18 @@ namespace {
 class Chooser {
  public:
   Chooser(const DeviceTraits& traits, DType activation, const KernelOverrides& overrides,
-          std::vector<KernelReport>& reports)
-      : traits_(traits), activation_(activation), overrides_(overrides), reports_(reports) {}
+          KernelTrials* trials, std::vector<KernelReport>& reports)
+      : traits_(traits),
+        activation_(activation),
+        overrides_(overrides),
+        trials_(trials),
+        reports_(reports) {}
 
   template <typename Op>
   Result<const KernelSpec<Op>*> choose(const typename Op::Key& key) {
-    KernelChoice<Op> choice = MILLRACE_TRY(choose_kernel<Op>(key, traits_, overrides_));
+    KernelChoice<Op> choice =
+        MILLRACE_TRY(trials_ ? choose_tried_kernel<Op>(key, traits_, overrides_, *trials_)
+                             : choose_kernel<Op>(key, traits_, overrides_));
     const std::string name = to_string(key);
     const auto known = std::find_if(reports_.begin(), reports_.end(), [&](const KernelReport& r) {
       return r.op == Op::kName && r.key == name;
@@ -45,6 +52,7 @@ class Chooser {
   const DeviceTraits& traits_;
   DType activation_;
   const KernelOverrides& overrides_;
+  KernelTrials* trials_;
   std::vector<KernelReport>& reports_;
 };
 
@@ -73,11 +81,12 @@ std::vector<MatrixWeight*> matrices_of(LayerWeights& layer) {
 }  // namespace
 
 Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device, DType kv_dtype,
-                        std::int64_t max_position, const KernelOverrides& overrides) {
+                        std::int64_t max_position, const KernelOverrides& overrides,
+                        KernelTrials* trials) {
   Lfm2 model;
   model.config_ = std::move(config);
   model.weights_ = std::move(weights);
-  MILLRACE_TRY(model.choose_kernels(device, kv_dtype, overrides));
+  MILLRACE_TRY(model.choose_kernels(device, kv_dtype, overrides, trials));
 
   // Spec 4.4 step 3: frequency and angle are float products, as the reference computes them.
   const std::int64_t half = model.config_.head_dim / 2;
@@ -102,13 +111,28 @@ Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device
   device.synchronize(*stream);
   model.cosines_ = model.tables_[0].as<float>();
   model.sines_ = model.tables_[1].as<float>();
-  model.find_decode_step(device, kv_dtype, overrides);
+  if (const auto* kernel = model.choose_decode_step(device, kv_dtype, overrides))
+    model.decode_steps_ = std::make_unique<DecodeSteps>(
+        *DecodeSteps::key_of(model.config_, model.weights_, kv_dtype), *kernel, model.config_,
+        model.weights_, model.cosines_, model.sines_, device);
   return model;
 }
 
-Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides) {
+Result<std::vector<KernelReport>> Lfm2::explain(ModelConfig config, ModelWeights weights,
+                                                Device& device, DType kv_dtype,
+                                                const KernelOverrides& overrides) {
+  Lfm2 model;
+  model.config_ = std::move(config);
+  model.weights_ = std::move(weights);
+  MILLRACE_TRY(model.choose_kernels(device, kv_dtype, overrides, nullptr));
+  model.choose_decode_step(device, kv_dtype, overrides);
+  return std::move(model.reports_);
+}
+
+Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides,
+                            KernelTrials* trials) {
   const DType activation = activation_dtype(device, config_);
-  Chooser chooser(device.traits(), activation, overrides, reports_);
+  Chooser chooser(device.traits(), activation, overrides, trials, reports_);
   embedding_ = MILLRACE_TRY(
       chooser.choose<Embedding>({weights_.embedding.dtype, activation, config_.hidden}));
   rms_norm_ = MILLRACE_TRY(chooser.choose<RmsNorm>({activation, config_.hidden}));
@@ -125,7 +149,7 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
   if (config_.moe)
     moe_route_ = MILLRACE_TRY(
         chooser.choose<MoeRoute>({activation, config_.moe->experts, config_.moe->top_k}));
-  find_fused(device, overrides);
+  find_fused(device, overrides, trials);
   for (LayerWeights& layer : weights_.layers) {
     for (MatrixWeight* matrix : matrices_of(layer)) MILLRACE_TRY(chooser.choose(*matrix));
     if (layer.moe) {
@@ -138,10 +162,10 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
 }
 
 // Ops that do several steps for a few rows at once: where there is a kernel, forward() uses it.
-void Lfm2::find_fused(Device& device, const KernelOverrides& overrides) {
+void Lfm2::find_fused(Device& device, const KernelOverrides& overrides, KernelTrials* trials) {
   const DType activation = activation_dtype(device, config_);
   if (activation != DType::BF16) return;  // they round their rows to BF16
-  Chooser chooser(device.traits(), activation, overrides, reports_);
+  Chooser chooser(device.traits(), activation, overrides, trials, reports_);
   for (const LayerWeights& layer : weights_.layers) {
     if (layer.conv) {
       const TensorView& in_proj = layer.conv->in_proj.weight;
@@ -160,14 +184,12 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides) {
       {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});
 }
 
-void Lfm2::find_decode_step(Device& device, DType kv_dtype, const KernelOverrides& overrides) {
-  if (activation_dtype(device, config_) != DType::BF16) return;
+const KernelSpec<DecodeStep>* Lfm2::choose_decode_step(Device& device, DType kv_dtype,
+                                                       const KernelOverrides& overrides) {
+  if (activation_dtype(device, config_) != DType::BF16) return nullptr;
   const std::optional<DecodeStep::Key> key = DecodeSteps::key_of(config_, weights_, kv_dtype);
-  if (!key) return;
-  Chooser chooser(device.traits(), DType::BF16, overrides, reports_);
-  if (const KernelSpec<DecodeStep>* kernel = chooser.find<DecodeStep>(*key))
-    decode_steps_ =
-        std::make_unique<DecodeSteps>(*key, *kernel, config_, weights_, cosines_, sines_, device);
+  if (!key) return nullptr;
+  return Chooser(device.traits(), DType::BF16, overrides, nullptr, reports_).find<DecodeStep>(*key);
 }
 
 Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,
