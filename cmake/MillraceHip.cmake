@@ -17,7 +17,7 @@ if(MILLRACE_HAS_HIP)
       --rocm-device-lib-path=${root}/lib/llvm-22/lib/clang/22/amdgcn/bitcode)
   elseif(rocm)
     set(MILLRACE_HIP_COMPILER ${rocm}/llvm/bin/clang++)
-    set(MILLRACE_HIP_FLAGS --rocm-path=${rocm})
+    set(MILLRACE_HIP_FLAGS --rocm-path=${rocm} --hip-path=${rocm})
   else()
     message(FATAL_ERROR "MILLRACE_HIP=ON: set ROCM_PATH, or MILLRACE_HIP_PREFIX (./dev hip does)")
   endif()
@@ -32,12 +32,18 @@ message(STATUS "HIP backend: ${MILLRACE_HAS_HIP}")
 function(millrace_hip_object source object)
   # A name of its own for each source's code, the same wherever the sources lie.
   get_filename_component(name ${source} NAME_WE)
+  file(RELATIVE_PATH shown ${PROJECT_SOURCE_DIR} ${source})
   add_custom_command(OUTPUT ${object}
     COMMAND ${CCACHE_PROGRAM} ${MILLRACE_HIP_COMPILER} ${MILLRACE_HIP_FLAGS} ${ARGN} -cuid=${name}
       -I${PROJECT_SOURCE_DIR}/src -MD -MF ${object}.d -c ${source} -o ${object}
     DEPENDS ${source} ${MILLRACE_HIP_COMPILER} DEPFILE ${object}.d
-    COMMENT "Compiling ${source} for AMD" VERBATIM)
+    COMMENT "Compiling ${shown} for AMD" VERBATIM)
 endfunction()
+
+# All objects with GPU code, without what they are linked into: `./dev hip-report`.
+if(MILLRACE_HAS_HIP)
+  add_custom_target(hip_kernels)
+endif()
 
 # Adds a TARGET's kernels for AMD to it: hip_SOURCE.o in its build folder, which
 # tools/gpu/check_kernels reads.
@@ -51,5 +57,9 @@ function(millrace_hip_kernels target)
       ${targets})
     set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
     target_sources(${target} PRIVATE ${object})
+    list(APPEND objects ${object})
   endforeach()
+  add_custom_target(${target}_hip_kernels DEPENDS ${objects})
+  add_dependencies(hip_kernels ${target}_hip_kernels)
+  add_dependencies(${target} ${target}_hip_kernels)  # so that one rule makes them
 endfunction()
