@@ -44,6 +44,9 @@ struct LoadedModel {
   GenerationDefaults generation;
 };
 
+// The tokens that end a turn: what generation_config.json says, else config.json.
+std::vector<TokenId> turn_ends(const LoadedModel& model);
+
 // The path is a folder in Hugging Face layout, a GGUF file, or with LoadFormat::Dummy also a
 // config.json or a folder that holds nothing else.
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options);
