@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "api/generation_spec.h"
+#include "api/answer_shape.h"
 
 namespace millrace::server {
 namespace {
@@ -78,32 +78,6 @@ Json template_messages(const Json& messages) {
   return out;
 }
 
-void read_tool_choice(BodyReader& reader, bool has_tools, bool& calls) {
-  calls = has_tools;
-  const Json* choice = reader.any("tool_choice");
-  if (!choice) return;
-  if (*choice == "none") {
-    calls = false;
-    return;
-  }
-  if (*choice == "auto") return;
-  if (*choice == "required" || choice->is_object())
-    return reader.fail("tool_choice",
-                       "'required' and named tools are not supported: answers cannot be "
-                       "constrained yet; 'auto' and 'none' are");
-  reader.fail("tool_choice", "expected 'auto' or 'none'");
-}
-
-void read_response_format(BodyReader& reader) {
-  const Json* format = reader.object("response_format");
-  if (!format) return;
-  const Json* type = json_find(*format, "type");
-  if (!type || *type != "text")
-    reader.fail("response_format",
-                "only {\"type\": \"text\"} is supported: answers cannot be "
-                "constrained yet");
-}
-
 void read_logprobs(BodyReader& reader, SamplingParams& sampling) {
   const bool wanted = reader.boolean("logprobs").value_or(false);
   const auto top = reader.integer("top_logprobs", 0, kMostTopLogprobs);
@@ -160,9 +134,11 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   BodyReader reader(body);
   GenerationSpec spec;
   ChatRequest chat;
-  read_common(reader, model, spec);
+  AnswerShape shape;
+  read_common(reader, model, spec, shape);
   read_logprobs(reader, spec.request.sampling);
-  read_response_format(reader);
+  if (const Json* format = reader.object("response_format"))
+    read_format(reader, "response_format", *format, shape);
 
   const auto most = reader.integer("max_tokens", 1, INT64_MAX);
   spec.request.max_tokens =
@@ -174,8 +150,8 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
     reader.fail("messages", "is missing");
   const Json* tools = reader.list("tools", kMostTools);
   if (tools) check_tools(reader, *tools);
-  bool calls = false;
-  read_tool_choice(reader, tools && !tools->empty(), calls);
+  Json callable = tools && !reader.failed() ? *tools : Json();
+  const bool calls = read_tool_choice(reader, callable, shape);
   spec.parallel_tool_calls = reader.boolean("parallel_tool_calls").value_or(true);
   reader.only("functions", {}, "is not supported: use tools");
   reader.only("function_call", {"none", "auto"}, "is not supported: use tool_choice");
@@ -191,8 +167,10 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   reader.only("chat_template", {}, "is not supported in a request: serve with --chat-template");
   if (const Json* documents = reader.list("documents", 1024)) chat.documents = *documents;
   if (const Json* variables = reader.object("chat_template_kwargs")) chat.variables = *variables;
-  if (const auto effort = reader.text("reasoning_effort"))
+  if (const auto effort = reader.text("reasoning_effort")) {
     chat.variables["reasoning_effort"] = *effort;
+    shape.thoughts = *effort != "none";
+  }
   reader.only("verbosity", {"medium"}, "is not supported");
   spec.include_reasoning = reader.boolean("include_reasoning").value_or(true);
   if (auto error = reader.finish()) return api_fail(std::move(*error));
@@ -206,6 +184,8 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   auto prompt = chat_prompt(chat, model, spec);
   if (!prompt) return api_fail(std::move(prompt.error()));
   spec.prompts.push_back(std::move(*prompt));
+  if (auto error = constrain(shape, calls ? callable : Json(), model, spec))
+    return api_fail(std::move(*error));
   return spec;
 }
 

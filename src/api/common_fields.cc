@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "api/answer_shape.h"
 #include "api/generation_spec.h"
 
 namespace millrace::server {
@@ -76,6 +77,12 @@ void read_sampling(BodyReader& reader, const ServedModel& model, SamplingParams&
 
 }  // namespace
 
+std::shared_ptr<const GrammarCompiler> grammars_of(const LoadedModel& files) {
+  if (!files.tokenizer) return nullptr;
+  return std::make_shared<const GrammarCompiler>(*files.tokenizer, files.config.vocab,
+                                                 turn_ends(files));
+}
+
 void read_model(BodyReader& reader, const ServedModel& model) {
   const auto name = reader.text("model");
   if (!name || std::find(model.names.begin(), model.names.end(), *name) != model.names.end())
@@ -105,7 +112,8 @@ std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, cons
   return tokens;
 }
 
-void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec) {
+void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec,
+                 AnswerShape& shape) {
   Request& request = spec.request;
   read_model(reader, model);
   read_sampling(reader, model, request.sampling);
@@ -142,7 +150,6 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
                  "prompt_cache_retention", "request_id", "prediction"});
   reader.only("store", {false}, "is not supported: nothing is stored");
   reader.only("service_tier", {"auto", "default"}, "is not supported");
-  reader.only("min_tokens", {0}, "is not supported");
   reader.only("prompt_logprobs", {0}, "is not supported");
   reader.only("truncate_prompt_tokens", {}, "is not supported");
   reader.only("allowed_token_ids", {Json::array()}, "is not supported");
@@ -153,9 +160,8 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
   reader.only("use_beam_search", {false}, "is not supported");
   reader.only("length_penalty", {1, 1.0}, "is not supported: there is no beam search");
   reader.only("return_tokens_as_token_ids", {false}, "is not supported");
-  for (const std::string_view name :
-       {"guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs"})
-    reader.only(name, {}, "is not supported: answers cannot be constrained yet");
+  shape.min_tokens = reader.integer("min_tokens", 0, model.context).value_or(0);
+  read_structured_outputs(reader, shape);
 }
 
 }  // namespace millrace::server

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "api/generation_spec.h"
+#include "api/answer_shape.h"
 
 namespace millrace::server {
 namespace {
@@ -38,7 +38,8 @@ void add_prompt(BodyReader& reader, const Json& prompt, bool special, const Serv
 ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& model) {
   BodyReader reader(body);
   GenerationSpec spec;
-  read_common(reader, model, spec);
+  AnswerShape shape;
+  read_common(reader, model, spec, shape);
   spec.request.max_tokens = reader.integer("max_tokens", 1, INT64_MAX).value_or(kDefaultTokens);
   if (const auto logprobs = reader.integer("logprobs", 0, kMostLogprobs))
     spec.request.sampling.logprobs = static_cast<int>(*logprobs);
@@ -47,7 +48,8 @@ ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& 
     reader.fail("echo", "is not supported together with logprobs");
   const bool special = reader.boolean("add_special_tokens").value_or(true);
   reader.only("suffix", {""}, "is not supported");
-  reader.only("response_format", {Json{{"type", "text"}}}, "is not supported");
+  if (const Json* format = reader.object("response_format"))
+    read_format(reader, "response_format", *format, shape);
 
   const Json* prompt = reader.any("prompt");
   if (!prompt) {
@@ -62,6 +64,7 @@ ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& 
     add_prompt(reader, *prompt, special, model, spec, echo);
   }
   if (auto error = reader.finish()) return api_fail(std::move(*error));
+  if (auto error = constrain(shape, nullptr, model, spec)) return api_fail(std::move(*error));
   return spec;
 }
 

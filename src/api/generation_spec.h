@@ -7,6 +7,7 @@
 
 #include "api/api_error.h"
 #include "api/body_reader.h"
+#include "constraint/token_grammar.h"
 #include "engine/engine.h"
 #include "text/tool_calls/answer_parser.h"
 
@@ -23,7 +24,13 @@ struct ServedModel {
   bool reasoning = true;               // split <think> off
   bool tool_calls = true;
   std::optional<ChatTemplate> chat_template;  // over the model's own
+  // Compiles what answers must look like; null for a model without tokenizer.
+  std::shared_ptr<const GrammarCompiler> grammars;
 };
+
+std::shared_ptr<const GrammarCompiler> grammars_of(const LoadedModel& files);
+
+struct AnswerShape;  // see answer_shape.h
 
 struct GenerationSpec {
   std::vector<std::vector<TokenId>> prompts;
@@ -40,6 +47,10 @@ struct GenerationSpec {
   bool include_reasoning = true;
 
   Json shown_request = Json::object();  // fields that the response repeats
+  // Of /v1/responses: the answer is kept, with these items of its input; made while nobody waits.
+  bool store = false;
+  bool background = false;
+  Json input_items;
 
   std::size_t choices() const { return prompts.size() * static_cast<std::size_t>(n); }
 };
@@ -52,7 +63,8 @@ ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& 
 ApiResult<GenerationSpec> parse_messages(const Json& body, const ServedModel& model);
 ApiResult<Json> count_message_tokens(const Json& body, const ServedModel& model);
 
-// OpenAI's POST /v1/responses.
+// OpenAI's POST /v1/responses; what previous_response_id names is in the input by then: see
+// response_store.h.
 ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& model);
 
 // POST /tokenize and /detokenize.
@@ -64,7 +76,8 @@ ApiResult<Json> detokenize(const Json& body, const ServedModel& model);
 // "model": absent, or one of the served names.
 void read_model(BodyReader& reader, const ServedModel& model);
 // Sampling, stops, n, stream, and what is refused or ignored everywhere.
-void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec);
+void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec,
+                 AnswerShape& shape);
 // A list of token ids below the vocabulary's size.
 std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, const Json& list,
                                  const ServedModel& model);

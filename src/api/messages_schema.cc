@@ -1,7 +1,9 @@
 // Anthropic's Messages: POST /v1/messages and /v1/messages/count_tokens.
 #include <fmt/format.h>
 
-#include "api/generation_spec.h"
+#include <algorithm>
+
+#include "api/answer_shape.h"
 
 namespace millrace::server {
 namespace {
@@ -135,23 +137,32 @@ Json openai_tools(BodyReader& reader, const Json& tools) {
     if (const std::string* text = text_field(tools[i], "description"))
       function["description"] = *text;
     function["parameters"] = *schema;
+    if (const Json* strict = json_find(tools[i], "strict")) function["strict"] = *strict;
     out.push_back({{"type", "function"}, {"function", std::move(function)}});
   }
   return out;
 }
 
 // Whether the tools may be called.
-bool read_choice(BodyReader& reader, GenerationSpec& spec) {
+bool read_choice(BodyReader& reader, const Json& tools, GenerationSpec& spec, AnswerShape& shape) {
   const Json* choice = reader.object("tool_choice");
   if (!choice) return true;
   BodyReader inner(*choice, "tool_choice.");
   const auto type = inner.text("type").value_or("");
-  inner.ignore({"name"});
+  const std::string name = inner.text("name").value_or("");
   spec.parallel_tool_calls = !inner.boolean("disable_parallel_tool_use").value_or(false);
-  if (type == "any" || type == "tool")
-    inner.fail("type", "'any' and 'tool' are not supported: answers cannot be constrained yet");
-  else if (type != "auto" && type != "none")
-    inner.fail("type", "expected 'auto' or 'none'");
+  if (type == "any" || type == "tool") {
+    shape.calls_required = true;
+    if (!tools.is_array() || tools.empty()) inner.fail("type", "needs tools");
+    if (type == "tool") {
+      shape.only_tool = name;
+      if (std::none_of(tools.begin(), tools.end(),
+                       [&](const Json& tool) { return tool["function"]["name"] == name; }))
+        inner.fail("name", fmt::format("tool '{}' is not in tools", name.substr(0, 60)));
+    }
+  } else if (type != "auto" && type != "none") {
+    inner.fail("type", "expected 'auto', 'any', 'tool' or 'none'");
+  }
   if (auto error = inner.finish()) reader.fail(std::move(*error));
   return type != "none";
 }
@@ -170,16 +181,24 @@ ApiResult<GenerationSpec> parse_conversation(BodyReader& reader, const ServedMod
       conversion.message(i, (*messages)[i]);
   ChatRequest chat;
   if (const Json* tools = reader.list("tools", 1024)) chat.tools = openai_tools(reader, *tools);
-  if (!read_choice(reader, spec)) chat.tools = nullptr;
+  AnswerShape shape;
+  if (!read_choice(reader, chat.tools, spec, shape)) chat.tools = nullptr;
   if (const Json* thinking = reader.object("thinking")) {
     const Json* type = json_find(*thinking, "type");
     spec.include_reasoning = !type || *type != "disabled";
+    shape.thoughts = spec.include_reasoning;
   }
   reader.only("context_management", {}, "is not supported");
   reader.only("mcp_servers", {Json::array()}, "is not supported");
   reader.only("container", {}, "is not supported");
-  reader.only("output_format", {}, "is not supported: answers cannot be constrained yet");
-  reader.only("output_config", {}, "is not supported");
+  if (const Json* format = reader.object("output_format"))
+    read_format(reader, "output_format", *format, shape);
+  if (const Json* config = reader.object("output_config")) {
+    BodyReader inner(*config, "output_config.");
+    if (const Json* format = inner.object("format")) read_format(inner, "format", *format, shape);
+    inner.ignore({"effort"});
+    if (auto error = inner.finish()) reader.fail(std::move(*error));
+  }
   reader.ignore({"cache_control"});  // every prefix is cached anyway
   if (auto error = reader.finish()) return api_fail(std::move(*error));
 
@@ -196,6 +215,7 @@ ApiResult<GenerationSpec> parse_conversation(BodyReader& reader, const ServedMod
   auto prompt = chat_prompt(chat, model, spec);
   if (!prompt) return api_fail(std::move(prompt.error()));
   spec.prompts.push_back(std::move(*prompt));
+  if (auto error = constrain(shape, chat.tools, model, spec)) return api_fail(std::move(*error));
   return spec;
 }
 

@@ -84,6 +84,8 @@ class Renderer {
   // For whole bodies: takes an update in.
   void collect(const TokenUpdate& update);
   virtual Json body() const = 0;
+  // The body before the answer, for APIs that show it.
+  virtual Json begun() const { return nullptr; }
 
   const CallCounts& call_counts() const { return counts_; }
 

@@ -26,7 +26,10 @@ class ResponsesRenderer final : public Renderer {
     send("response.failed", {{"response", std::move(json)}}, out);
   }
 
+  Json begun() const override { return response("in_progress"); }
+
   Json body() const override {
+    if (sequence_ > 0) return response(final_status());  // it was streamed
     // The same items as a stream's, made of the whole answer.
     ResponsesRenderer whole(spec_, names_);
     const ParsedAnswer& answer = choices_.front().answer();
@@ -167,8 +170,7 @@ class ResponsesRenderer final : public Renderer {
 
   std::string final_status() const {
     const std::string& reason = choices_.front().finish_reason();
-    const bool cut = reason == "length" || reason == "abort" || reason == "timeout";
-    return cut ? "incomplete" : "completed";
+    return reason == "stop" || reason == "tool_calls" ? "completed" : "incomplete";
   }
 
   Json response(const std::string& status) const {
@@ -182,7 +184,7 @@ class ResponsesRenderer final : public Renderer {
                  {"object", "response"},
                  {"created_at", names_.created},
                  {"status", status},
-                 {"background", false},
+                 {"background", spec_->background},
                  {"error", nullptr},
                  {"incomplete_details", nullptr},
                  {"instructions", shown("instructions", nullptr)},
@@ -190,11 +192,11 @@ class ResponsesRenderer final : public Renderer {
                  {"model", names_.model},
                  {"output", output_},
                  {"parallel_tool_calls", spec_->parallel_tool_calls},
-                 {"previous_response_id", nullptr},
+                 {"previous_response_id", shown("previous_response_id", nullptr)},
                  {"reasoning", shown("reasoning", nullptr)},
-                 {"store", false},
+                 {"store", spec_->store},
                  {"temperature", sampling.temperature},
-                 {"text", {{"format", {{"type", "text"}}}}},
+                 {"text", shown("text", {{"format", {{"type", "text"}}}})},
                  {"tool_choice", shown("tool_choice", "auto")},
                  {"tools", shown("tools", Json::array())},
                  {"top_p", sampling.top_p},

@@ -1,7 +1,7 @@
-// OpenAI's Responses: POST /v1/responses. Nothing is stored: each request carries its conversation.
+// OpenAI's Responses: POST /v1/responses.
 #include <fmt/format.h>
 
-#include "api/generation_spec.h"
+#include "api/answer_shape.h"
 
 namespace millrace::server {
 namespace {
@@ -136,16 +136,15 @@ Json chat_tools(BodyReader& reader, const Json& tools) {
     if (const std::string* text = text_field(tools[i], "description"))
       function["description"] = *text;
     if (parameters) function["parameters"] = *parameters;
+    if (const Json* strict = json_find(tools[i], "strict")) function["strict"] = *strict;
     out.push_back({{"type", "function"}, {"function", std::move(function)}});
   }
   return out;
 }
 
-void read_refused(BodyReader& reader) {
-  reader.only("store", {true, false}, "expected true or false");
-  reader.only("previous_response_id", {}, "is not supported: send the conversation as input");
-  reader.only("conversation", {}, "is not supported: send the conversation as input");
-  reader.only("background", {false}, "is not supported");
+void read_rest(BodyReader& reader, AnswerShape& shape) {
+  reader.ignore({"previous_response_id"});  // is in the input by now
+  reader.only("conversation", {}, "is not supported: use previous_response_id");
   reader.only("prompt", {}, "is not supported");
   reader.only("include", {Json::array()}, "is not supported");
   reader.only("truncation", {"disabled", "auto"}, "expected 'disabled' or 'auto'");
@@ -156,8 +155,7 @@ void read_refused(BodyReader& reader) {
       {"user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"});
   if (const Json* text = reader.object("text")) {
     BodyReader inner(*text, "text.");
-    inner.only("format", {Json{{"type", "text"}}},
-               "only {\"type\": \"text\"} is supported: answers cannot be constrained yet");
+    if (const Json* format = inner.object("format")) read_format(inner, "format", *format, shape);
     inner.only("verbosity", {"medium"}, "is not supported");
     if (auto error = inner.finish()) reader.fail(std::move(*error));
   }
@@ -182,11 +180,18 @@ ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& m
   if (const auto value = reader.number("top_p", 1e-9, 1)) request.sampling.top_p = *value;
   request.max_tokens = reader.integer("max_output_tokens", 1, INT64_MAX).value_or(0);
   spec.stream = reader.boolean("stream").value_or(false);
+  spec.store = reader.boolean("store").value_or(true);
+  spec.background = reader.boolean("background").value_or(false);
+  if (spec.background && (!spec.store || spec.stream))
+    reader.fail("background", "needs store, and no stream");
   spec.parallel_tool_calls = reader.boolean("parallel_tool_calls").value_or(true);
-  read_refused(reader);
+  AnswerShape shape;
+  read_rest(reader, shape);
   if (const Json* reasoning = reader.object("reasoning"))
-    if (const std::string* effort = text_field(*reasoning, "effort"))
+    if (const std::string* effort = text_field(*reasoning, "effort")) {
       chat.variables["reasoning_effort"] = *effort;
+      shape.thoughts = *effort != "none";
+    }
 
   Items items(reader);
   if (const auto instructions = reader.text("instructions"))
@@ -202,19 +207,18 @@ ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& m
   }
   const Json* tools = reader.list("tools", 1024);
   if (tools) chat.tools = chat_tools(reader, *tools);
-  if (const Json* choice = reader.any("tool_choice")) {
-    if (*choice == "none")
-      chat.tools = nullptr;
-    else if (*choice != "auto")
-      reader.fail("tool_choice",
-                  "only 'auto' and 'none' are supported: answers cannot be "
-                  "constrained yet");
-  }
+  Json callable = chat.tools;
+  if (!read_tool_choice(reader, callable, shape)) chat.tools = callable = nullptr;
   if (auto error = reader.finish()) return api_fail(std::move(*error));
 
   // Clients read these back.
-  for (const char* key : {"instructions", "max_output_tokens", "metadata", "reasoning", "tools",
-                          "tool_choice", "user"})
+  spec.input_items =
+      input->is_array()
+          ? *input
+          : Json::array({{{"type", "message"}, {"role", "user"}, {"content", *input}}});
+  for (const char* key :
+       {"background", "previous_response_id", "text", "instructions", "max_output_tokens",
+        "metadata", "reasoning", "tools", "tool_choice", "user"})
     if (const Json* value = json_find(body, key)) spec.shown_request[key] = *value;
   chat.messages = items.take();
   chat.add_generation_prompt = true;
@@ -223,6 +227,7 @@ ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& m
   auto prompt = chat_prompt(chat, model, spec);
   if (!prompt) return api_fail(std::move(prompt.error()));
   spec.prompts.push_back(std::move(*prompt));
+  if (auto error = constrain(shape, callable, model, spec)) return api_fail(std::move(*error));
   return spec;
 }
 

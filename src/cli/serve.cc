@@ -94,6 +94,7 @@ Result<server::ServedModel> served_model(const ServeOptions& options, const Engi
   if (options.generation_config == "auto")
     model.sampling = recommended_sampling(model.files.generation);
   if (options.generation_config == "vllm") model.sampling.temperature = 1;
+  model.grammars = server::grammars_of(model.files);
   model.tool_calls = options.tool_call_parser != "none";
   model.reasoning = options.reasoning_parser != "none";
   if (!options.chat_template.empty())
@@ -151,6 +152,9 @@ void add_network_flags(CLI::App& app, ServeOptions& options) {
   app.add_option("--host", server.host, "Address to listen on; 0.0.0.0: every one")
       ->capture_default_str();
   app.add_option("--port", server.port, "Port; 0: any free one")->capture_default_str();
+  app.add_option("--ssl-certfile", server.ssl_certfile,
+                 "Certificate and its chain, PEM: answer over TLS");
+  app.add_option("--ssl-keyfile", server.ssl_keyfile, "The certificate's key, PEM");
   app.add_option("--api-key", server.api_keys,
                  "Clients must send it (repeatable; also MILLRACE_API_KEY). /health, /ready, "
                  "/version and /metrics stay open")

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 
+#include "constraint/mask_workers.h"
 #include "engine/engine.h"
 
 namespace millrace {
@@ -24,8 +25,9 @@ struct Answer::State {
   std::atomic<bool> cancelled = false;
   std::atomic<bool> ended = false;
   Completion completion;
-  State* next = nullptr;                                // in the inbox
-  std::shared_ptr<State> self;                          // keeps it alive while it is there
+  std::unique_ptr<MaskJob> mask;  // with a constraint; the engine's from the inbox on
+  State* next = nullptr;          // in the inbox
+  std::shared_ptr<State> self;    // keeps it alive while it is there
   std::shared_ptr<std::atomic<std::uint64_t>> cancels;  // the engine's: how often any was cancelled
 
   // The last event, and whoever waits goes on.

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "constraint/constraint.h"
 #include "engine/draft.h"
 #include "engine/load.h"
 #include "engine/sampling.h"
@@ -73,6 +74,7 @@ struct Request {
   std::string cache_salt;      // only requests with the same one share memory
   double timeout_seconds = 0;  // from submit: then the answer ends, as far as it is. 0: no limit
   std::optional<int> draft_tokens;  // most guesses a step, 0 to EngineOptions::most_draft_tokens
+  std::shared_ptr<const Constraint> constraint;  // what the answer must look like; null: anything
 };
 
 struct Completion;

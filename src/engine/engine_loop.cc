@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_pool.h"
 
 namespace millrace {
 namespace {
@@ -32,6 +33,8 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
            .replay_tokens = parts_->cache->geometry().replay_tokens(),
            .spare_logits = parts_->sizes.limits.max_logit_rows - parts_->sizes.limits.max_spans},
           ledger_, options.policy),
+      mask_workers_(std::clamp(available_cores() / 4, 1, 8),
+                    2 * static_cast<std::size_t>(parts_->sizes.slots)),
       cancels_(std::make_shared<std::atomic<std::uint64_t>>(0)) {
   if (!make_drafter_)
     make_drafter_ = [](std::int64_t most) { return std::make_unique<LookupDrafter>(most); };
@@ -39,11 +42,9 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
   ending_.reserve(slots);
   spans_.reserve(slots);
   for (StepInFlight& step : steps_) step.parts.reserve(slots);
-  if (options.poison_freed_memory || kIsDebugBuild) parts_->cache->poison_freed(parts_->runner->stream());
-  const GenerationDefaults& generation = parts_->files.generation;
-  ends_of_turn_ = generation.eos;
-  if (ends_of_turn_.empty() && parts_->files.config.eos)
-    ends_of_turn_.push_back(*parts_->files.config.eos);
+  if (options.poison_freed_memory || kIsDebugBuild)
+    parts_->cache->poison_freed(parts_->runner->stream());
+  ends_of_turn_ = turn_ends(parts_->files);
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -82,7 +83,17 @@ Result<Answer> EngineLoop::submit(Request request, TokenCallback callback) {
                 most_draft_tokens_);
   MILLRACE_TRY(check_sampling(request.sampling, vocab));
 
+  const Constraint* constraint = request.constraint.get();
+  if (constraint && constraint->vocab != vocab)
+    return fail(ErrorCode::InvalidArgument, "the constraint is for {} tokens, the model has {}",
+                constraint->vocab, vocab);
+  if (constraint && constraint->answer && request.ignore_eos)
+    return fail(ErrorCode::InvalidArgument,
+                "ignore_eos cannot be combined with a constrained answer, which ends when it is "
+                "complete");
+
   auto state = std::make_shared<Answer::State>();
+  if (constraint) state->mask = std::make_unique<MaskJob>(request.constraint);
   state->request = std::move(request);
   state->callback = std::move(callback);
   state->cancels = cancels_;
@@ -159,10 +170,11 @@ void EngineLoop::take_inbox() {
       running->step_tokens.reserve(static_cast<std::size_t>(drafts) + 1);
     }
     running->taken.reserve(static_cast<std::size_t>(drafts) + 1);
-    // What a token that is only guessed does to penalties is known when it is checked: by the host.
+    // What a token that is only guessed does to penalties and masks is known when it is checked: by
+    // the host.
     running->samples_on_host = !overlap_ || !parts_->runner->can_sample() ||
                                samples_on_host(request.sampling) ||
-                               (drafts > 0 && running->sample.uses_history);
+                               (drafts > 0 && (running->sample.uses_history || running->mask));
     timed_ += request.timeout_seconds > 0;
     if (running->state->cancelled) --cancels_seen_;  // counted before it was here
     scheduler_.submit({.id = running->id,
@@ -196,8 +208,24 @@ void EngineLoop::step() {
   };
   while (begun_ != ended_ && (!overlap_ || waits_for_host())) end_step();
   const bool began = begin_step();
-  const std::uint64_t stay = overlap_ && began ? 1 : 0;
-  while (begun_ - ended_ > stay) end_step();
+  while (begun_ - ended_ > 1) end_step();
+  if (began) choose_step();
+  if (!overlap_ || !began)
+    while (begun_ != ended_) end_step();
+}
+
+// Masks follow from the tokens of the step before, which has ended, and have been made while this
+// one's forward pass runs: only its choice waits for them.
+void EngineLoop::choose_step() {
+  std::int64_t row = 0;
+  for (const StepInFlight::Part& part : steps_[(begun_ - 1) % Runner::kInFlight].parts) {
+    const std::int64_t first_row = std::exchange(row, row + part.logits);
+    Running& running = *part.running;
+    if (part.logits == 0 || !running.mask || running.sampler) continue;
+    mask_workers_.wait(*running.mask);
+    if (running.mask->binds) parts_->runner->set_mask(first_row, running.mask->words);
+  }
+  if (parts_->runner->waits_for_masks()) parts_->runner->choose();
 }
 
 // A sequence has got memory, for the first time or again.
@@ -205,6 +233,7 @@ void EngineLoop::admitted(Running& running, const SequenceMemory& memory) {
   Usage& usage = running.state->completion.usage;
   if (running.admissions_seen == 0) {
     running.prepare(parts_->files);
+    if (running.mask) mask_workers_.post(*running.mask);
     usage.prompt_tokens = running.prompt_length;
     usage.cached_tokens = running.cached_tokens;
     counted_.prompt_tokens += static_cast<std::uint64_t>(running.prompt_length);
@@ -231,7 +260,8 @@ StepSpan EngineLoop::step_span(Running& running, const PlanSpan& span) {
                    .tokens = {},
                    .kind = span.kind,
                    .logits = span.wants_logits ? Logits::Last : Logits::None,
-                   .sample = span.wants_logits && !running.sampler ? &running.sample : nullptr};
+                   .sample = span.wants_logits && !running.sampler ? &running.sample : nullptr,
+                   .masked = running.mask != nullptr};
   if (span.kind == SpanKind::Decode && count > 1) {
     running.step_tokens.assign(1, tokens[first]);
     running.step_tokens.insert(running.step_tokens.end(), running.drafts.begin(),
@@ -282,10 +312,29 @@ bool EngineLoop::begin_step() {
   return true;
 }
 
+// The mask for the token after this one is made while texts and callbacks are seen to. False if
+// this one is not allowed, which is so only where no token was.
+bool EngineLoop::walk_on(Running& running, TokenId token) {
+  if (!running.mask) return true;
+  MaskJob& mask = *running.mask;
+  if (mask.binds && !mask_has(mask.words, token)) return false;
+  if (!running.scheduled) return true;
+  mask.token = token;
+  mask_workers_.post(mask);
+  return true;
+}
+
 void EngineLoop::end_step() {
   parts_->runner->end();
   StepInFlight& step = steps_[ended_++ % Runner::kInFlight];
   std::int64_t row = 0;
+  for (const StepInFlight::Part& part : step.parts) {
+    const std::int64_t first_row = std::exchange(row, row + part.logits);
+    if (part.logits == 0 || !part.running->mask || part.running->sampler) continue;
+    const TokenId token = parts_->runner->chosen(first_row);
+    if (token >= 0) part.running->refused = !walk_on(*part.running, token);
+  }
+  row = 0;
   for (const StepInFlight::Part& part : step.parts) {
     Running& running = *part.running;
     --running.in_flight;
@@ -312,7 +361,22 @@ void EngineLoop::end_step() {
 
 Result<SampledToken> EngineLoop::token_of(Running& running, std::int64_t row,
                                           std::int64_t position) {
-  if (running.sampler) return running.sampler->sample(parts_->runner->logits(row), position);
+  const auto no_token = [&] {
+    return fail(ErrorCode::Unsupported,
+                "the constraint allows no token of this vocabulary at position {}", position);
+  };
+  if (running.sampler) {
+    std::span<const std::uint32_t> mask;
+    if (running.mask) {
+      mask_workers_.wait(*running.mask);
+      if (running.mask->binds) mask = running.mask->words;
+    }
+    Result<SampledToken> token =
+        running.sampler->sample(parts_->runner->logits(row), position, mask);
+    if (token && !walk_on(running, token->token)) return no_token();
+    return token;
+  }
+  if (running.refused) return no_token();
   const TokenId token = parts_->runner->chosen(row);
   if (token < 0) return fail(ErrorCode::Corrupt, "{}", damaged_weights(position));
   return SampledToken{.token = token};
@@ -364,6 +428,7 @@ void EngineLoop::finish(Running& running, FinishReason reason, std::string error
   check(found != requests_.end(), "a request ends twice");
   std::unique_ptr<Running> last = std::move(found->second);
   requests_.erase(found);
+  if (last->mask) mask_workers_.wait(*last->mask);
   const std::shared_ptr<Answer::State> state = last->state;
   timed_ -= state->request.timeout_seconds > 0;
   state->completion.usage.prompt_tokens = last->prompt_length;

@@ -69,7 +69,9 @@ class EngineLoop final : public Engine {
   bool begin_step();
   void admitted(Running& running, const SequenceMemory& memory);
   StepSpan step_span(Running& running, const PlanSpan& span);
+  void choose_step();
   void end_step();
+  bool walk_on(Running& running, TokenId token);
   // The step's tokens for one request, from the row of logits on.
   void take_tokens(const StepInFlight::Part& part, std::int64_t row);
   Result<SampledToken> token_of(Running& running, std::int64_t row, std::int64_t position);
@@ -85,6 +87,7 @@ class EngineLoop final : public Engine {
   std::function<std::unique_ptr<Drafter>(std::int64_t)> make_drafter_;
   CacheLedger ledger_;
   Scheduler scheduler_;
+  MaskWorkers mask_workers_;
   std::vector<TokenId> ends_of_turn_;
   std::unordered_map<RequestId, std::unique_ptr<Running>> requests_;
   // Have ended, but a step in flight still uses their memory.

@@ -222,6 +222,11 @@ SamplingParams recommended_sampling(const GenerationDefaults& model) {
   return params;
 }
 
+std::vector<TokenId> turn_ends(const LoadedModel& model) {
+  if (!model.generation.eos.empty() || !model.config.eos) return model.generation.eos;
+  return {*model.config.eos};
+}
+
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options) {
   std::shared_ptr<const Checkpoint> gguf;
   LoadedModel model = MILLRACE_TRY(load_all_but_weights(path, options, gguf));

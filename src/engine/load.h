@@ -48,6 +48,9 @@ struct LoadedModel {
   GenerationDefaults generation;
 };
 
+// The tokens that end a turn: what generation_config.json says, else config.json.
+std::vector<TokenId> turn_ends(const LoadedModel& model);
+
 // The path is a folder in Hugging Face layout, a GGUF file, or where weights are made up also a
 // config.json, a folder that holds nothing else, or a name of known_configs().
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options);

@@ -33,7 +33,8 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
       limits_(limits),
       stream_(device.make_stream()),
       workspace_(device, model.config(), limits.max_rows, limits.max_logit_rows),
-      decode_graphs_(static_cast<std::size_t>(limits.max_spans + 1)) {
+      decode_graphs_(static_cast<std::size_t>(limits.max_spans + 1)),
+      forward_graphs_(decode_graphs_.size()) {
   const std::size_t bytes = lay_out(limits, nullptr, there_);
   for (std::size_t i = 0; i < kInFlight; ++i) {
     host_memory_[i] = device.allocate_pinned(bytes);
@@ -51,6 +52,7 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
     history_ = device.allocate(slots * vocab * sizeof(std::uint16_t));
     results_ = device.allocate_pinned(static_cast<std::size_t>(kInFlight * limits.max_logit_rows) *
                                       sizeof(std::int32_t));
+    host_masks_ = device.allocate_pinned(static_cast<std::size_t>(kInFlight) * mask_bytes());
   }
   if (device.uses_host_memory()) return;
   device_tables_ = device.allocate(table_bytes);
@@ -58,7 +60,15 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
   lay_out(limits, device_memory_.as<std::byte>(), there_);
   host_logits_ = device.allocate_pinned(static_cast<std::size_t>(limits.max_logit_rows) * vocab *
                                         sizeof(float));
-  if (model.can_sample()) host_history_ = device.allocate_pinned(history_.bytes());
+  if (!model.can_sample()) return;
+  host_history_ = device.allocate_pinned(history_.bytes());
+  masks_ = device.allocate(mask_bytes());
+}
+
+std::size_t Runner::mask_bytes() const {
+  return static_cast<std::size_t>(limits_.max_logit_rows *
+                                  sample_mask_words(model_->config().vocab)) *
+         sizeof(std::uint32_t);
 }
 
 // The device's row for the memory's slot holds its block table when the step runs.
@@ -98,7 +108,8 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
   const Inputs& there = device_->uses_host_memory() ? host : there_;
   StepInput& input = step.input;
   input = {};
-  step.host_logits = false;
+  step.host_logits = step.waits = false;
+  step.masks = 0;
   bool samples = false;
   std::int64_t row = 0;
   std::int64_t logit_count = 0;
@@ -130,6 +141,7 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
                                                              : 1;
     check(logit_count + wanted <= limits_.max_logit_rows, "a step asks for too many logits");
     samples = samples || span.sample;
+    step.waits = step.waits || (span.sample && span.masked);
     step.host_logits = step.host_logits || (wanted > 0 && !span.sample);
     for (std::int64_t r = row - wanted; r < row; ++r) {
       SampleRow& sample = host.samples[logit_count];
@@ -159,6 +171,7 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
     input.samples = there.samples;
     input.history = history_.as<std::uint16_t>();
     input.results = results_.as<std::int32_t>();
+    input.masks = device_->uses_host_memory() ? masks_of(turn) : masks_.as<std::uint32_t>();
   }
 }
 
@@ -168,7 +181,8 @@ void Runner::launch(const StepInput& input, ForwardObserver* observer) {
   };
   const bool decodes = input.batch.max_count == 1 && input.logit_count == input.batch.rows;
   if (!decodes || observer) return work();
-  Recorded& recorded = decode_graphs_[static_cast<std::size_t>(input.batch.rows)];
+  std::vector<Recorded>& graphs = input.samples ? decode_graphs_ : forward_graphs_;
+  Recorded& recorded = graphs[static_cast<std::size_t>(input.batch.rows)];
   ++recorded.times;
   if (recorded.times == 2) recorded.graph = device_->record(*stream_, work);
   if (recorded.graph)
@@ -179,6 +193,7 @@ void Runner::launch(const StepInput& input, ForwardObserver* observer) {
 
 void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
   check(begun_ - ended_ < kInFlight, "more steps are begun than can be in flight");
+  check(!waits_for_masks(), "a step is begun before the one before it has chosen");
   const auto turn = static_cast<std::size_t>(begun_ % kInFlight);
   Step& step = steps_[turn];
   pack(spans, step);
@@ -194,13 +209,15 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
     device_->copy_in(device_memory_.as<void>(), base, static_cast<std::size_t>(end - base),
                      *stream_);
   }
-  launch(step.input, observer);
+  StepInput input = step.input;
+  if (step.waits) input.samples = nullptr;
+  launch(input, observer);
   if (step.host_logits && !device_->uses_host_memory())
     device_->copy_out(
         host_logits_.as<void>(), workspace_.logits.row<float>(0),
         static_cast<std::size_t>(step.input.logit_count * model_->config().vocab) * sizeof(float),
         *stream_);
-  step.done->record(*stream_);
+  if (!step.waits) step.done->record(*stream_);
   for (const StepSpan& span : spans) {
     if (span.kind == SpanKind::Replay)
       span.memory->replayed();
@@ -209,8 +226,46 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
   }
 }
 
+bool Runner::waits_for_masks() const {
+  return begun_ > 0 && steps_[static_cast<std::size_t>((begun_ - 1) % kInFlight)].waits;
+}
+
+std::uint32_t* Runner::masks_of(std::size_t turn) const {
+  return reinterpret_cast<std::uint32_t*>(host_masks_.as<std::byte>() + turn * mask_bytes());
+}
+
+void Runner::set_mask(std::int64_t row, std::span<const std::uint32_t> mask) {
+  check(waits_for_masks(), "no step waits for masks");
+  const auto turn = static_cast<std::size_t>((begun_ - 1) % kInFlight);
+  Step& step = steps_[turn];
+  check(row >= 0 && row < step.input.logit_count &&
+            std::ssize(mask) == sample_mask_words(model_->config().vocab),
+        "a mask for another step");
+  std::copy(mask.begin(), mask.end(), masks_of(turn) + step.masks * std::ssize(mask));
+  host_[turn].samples[row].mask = step.masks++;
+}
+
+void Runner::choose() {
+  check(waits_for_masks(), "no step waits for masks");
+  const auto turn = static_cast<std::size_t>((begun_ - 1) % kInFlight);
+  Step& step = steps_[turn];
+  step.waits = false;
+  if (!device_->uses_host_memory() && step.masks > 0) {
+    const auto words = static_cast<std::size_t>(sample_mask_words(model_->config().vocab));
+    device_->copy_in(there_.samples, host_[turn].samples,
+                     static_cast<std::size_t>(step.input.logit_count) * sizeof(SampleRow),
+                     *stream_);
+    device_->copy_in(masks_.as<void>(), masks_of(turn),
+                     static_cast<std::size_t>(step.masks) * words * sizeof(std::uint32_t),
+                     *stream_);
+  }
+  model_->choose(step.input, workspace_, *stream_);
+  step.done->record(*stream_);
+}
+
 void Runner::end() {
   check(ended_ < begun_, "no step is in flight");
+  check(ended_ + 1 < begun_ || !waits_for_masks(), "a step ends before it has chosen");
   const Step& step = steps_[static_cast<std::size_t>(ended_++ % kInFlight)];
   step.done->wait();
   logit_count_ = step.input.logit_count;

@@ -30,6 +30,8 @@ struct StepSpan {
   // instead of the logits. Slot, position and result are filled in here. Penalties count what was
   // chosen in earlier steps only: with them, and Logits::All, the host must choose.
   const SampleRow* sample = nullptr;
+  // Which tokens may be chosen is said later, before Runner::choose().
+  bool masked = false;
 };
 
 struct RunnerLimits {
@@ -49,6 +51,13 @@ class Runner {
   // the step is done on return.
   static constexpr int kInFlight = 2;
   void begin(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
+  // A step with masked spans has chosen nothing yet: that waits for choose(), before which an older
+  // step may be ended, its tokens looked at and masks made from them, while this one's forward
+  // pass runs. set_mask() is called for rows of logits of the step begun last, in ascending
+  // order; a row without one may choose any token.
+  bool waits_for_masks() const;
+  void set_mask(std::int64_t row, std::span<const std::uint32_t> mask);
+  void choose();
   // Waits for the oldest step that was begun and not ended.
   void end();
   // Both, for those who have one step at a time.
@@ -90,12 +99,16 @@ class Runner {
   };
   // Lays out the members in `base`; returns the bytes they take.
   static std::size_t lay_out(const RunnerLimits& limits, std::byte* base, Inputs& inputs);
+  std::size_t mask_bytes() const;  // of one step
+  std::uint32_t* masks_of(std::size_t turn) const;
   void bring_table(const SequenceMemory& memory);
 
   // A step that has been begun.
   struct Step {
     StepInput input;
     bool host_logits = false;  // somebody wants to see them
+    bool waits = false;        // for choose()
+    std::int32_t masks = 0;    // set by now
     std::unique_ptr<Event> done;
   };
   // Fills the host side of the step.
@@ -128,6 +141,8 @@ class Runner {
   DeviceBuffer history_;
   DeviceBuffer host_history_;  // empty where the device uses the host's memory
   DeviceBuffer results_;       // pinned; written by the step, a part for each in flight
+  DeviceBuffer host_masks_;    // pinned, a part for each in flight
+  DeviceBuffer masks_;         // empty where the device uses the host's memory
   // Steps of decodes alone, by the number of sequences: their launches are always the same.
   // Recorded when a size is seen for the second time: the first finds libraries' ways.
   struct Recorded {
@@ -135,6 +150,7 @@ class Runner {
     std::unique_ptr<Graph> graph;
   };
   std::vector<Recorded> decode_graphs_;
+  std::vector<Recorded> forward_graphs_;  // without the choice of tokens
 };
 
 }  // namespace millrace

@@ -31,6 +31,7 @@ std::unique_ptr<Running> make_running(RequestId id, std::shared_ptr<Answer::Stat
   running->tokens = request.prompt;
   running->sample = sample_row_of(request.sampling, seed);
   running->state = std::move(state);
+  running->mask = std::move(running->state->mask);
   return running;
 }
 
@@ -46,7 +47,7 @@ void Running::prepare(const LoadedModel& files) {
   state->completion.tokens.reserve(static_cast<std::size_t>(max_length - prompt_length));
   stops.emplace(request.stop);
   if (samples_on_host) {
-    sampler.emplace(request.sampling, files.config.vocab, sample.seed);
+    sampler.emplace(request.sampling, files.config.vocab, sample.seed, mask != nullptr);
     sampler->observe_prompt(request.prompt);
   }
   // Which special tokens are left out is decided token by token.

@@ -19,6 +19,8 @@ struct Running final : Sequence {
   bool samples_on_host = false;
   std::optional<Detokenizer> detokenizer;
   std::optional<StopMatcher> stops;
+  std::unique_ptr<MaskJob> mask;     // with a constraint
+  bool refused = false;              // the token just chosen is one that the mask rules out
   bool scheduled = true;             // the scheduler knows it: more steps are to come
   std::unique_ptr<Lease> lease;      // its memory, once it is not scheduled any more
   std::int64_t admissions_seen = 0;  // that the engine has prepared it for

@@ -75,11 +75,12 @@ std::string damaged_weights(std::int64_t position) {
   return fmt::format("the model gave NaN at position {}: its weights are damaged", position);
 }
 
-Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed)
+Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed, bool masked)
     : params_(params), row_(sample_row_of(params, seed)) {
   const auto size = static_cast<std::size_t>(vocab);
   if (row_.uses_history) history_.resize(size);
-  keeps_original_ = params.logprobs >= 0 && (row_.uses_history || !params.logit_bias.empty());
+  keeps_original_ =
+      params.logprobs >= 0 && (row_.uses_history || masked || !params.logit_bias.empty());
   if (keeps_original_) original_.reserve(size);
   if (params.temperature > 0 || params.logprobs > 0) scratch_.resize(size);
 }
@@ -89,7 +90,8 @@ void Sampler::observe_prompt(std::span<const TokenId> prompt) {
   for (const TokenId token : prompt) history_[static_cast<std::size_t>(token)] |= kHistoryInPrompt;
 }
 
-Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t position) {
+Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t position,
+                                     std::span<const std::uint32_t> mask) {
   if (std::any_of(logits.begin(), logits.end(), [](float x) { return x != x; }))
     return fail(ErrorCode::Corrupt, "{}", damaged_weights(position));
   SampledToken result;
@@ -114,6 +116,7 @@ Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t posit
 
   for (const auto& [token, bias] : params_.logit_bias)
     logits[static_cast<std::size_t>(token)] += bias;
+  if (!mask.empty()) apply_mask(logits, mask.data());
   if (row_.uses_history) apply_penalties(logits, row_, history_.data());
   row_.position = position;
   result.token = choose_token(logits, row_, scratch_.data());

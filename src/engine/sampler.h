@@ -30,15 +30,17 @@ std::string damaged_weights(std::int64_t position);
 // logprobs that are handed out.
 class Sampler {
  public:
-  // `seed` is used when the parameters bring none.
-  Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed);
+  // `seed` is used when the parameters bring none. Whether masks may be given is said before.
+  Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t seed,
+          bool masked = false);
 
   // The prompt counts for the repetition penalty.
   void observe_prompt(std::span<const TokenId> prompt);
 
   // The token at `position` (its index in the sequence) from logits [vocab], which are changed.
-  // Fails when the logits hold NaN.
-  Result<SampledToken> sample(std::span<float> logits, std::int64_t position);
+  // Fails when the logits hold NaN. With a mask, tokens whose bits are not set are ruled out.
+  Result<SampledToken> sample(std::span<float> logits, std::int64_t position,
+                              std::span<const std::uint32_t> mask = {});
 
  private:
   SamplingParams params_;

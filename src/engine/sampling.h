@@ -11,8 +11,9 @@
 
 namespace millrace {
 
-// Applied in this order, each skipped at its default: logit bias; repetition, presence and
-// frequency penalties; temperature (0: greedy, nothing below applies); min-p; top-k; top-p.
+// Applied in this order, each skipped at its default: logit bias; masks of constraints; repetition,
+// presence and frequency penalties; temperature (0: greedy, nothing below applies); min-p; top-k;
+// top-p.
 struct SamplingParams {
   double temperature = 0;
   int top_k = 0;                  // 0: all

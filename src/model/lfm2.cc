@@ -32,10 +32,15 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
     blocks(input, workspace, cache, stream, observer);
     if (input.logit_count > 0) head(input, workspace, stream, observer);
   }
-  if (!input.samples || input.logit_count == 0) return;
+  if (input.samples) choose(input, workspace, stream);
+}
+
+void Lfm2::choose(const StepInput& input, Workspace& workspace, Stream& stream) const {
+  if (input.logit_count == 0) return;
   check(sample_ != nullptr, "a step is to choose tokens that the device cannot");
   sample_->launch({.logits = workspace.logits,
                    .samples = input.samples,
+                   .masks = input.masks,
                    .history = input.history,
                    .sampled = input.sampled,
                    .results = input.results,

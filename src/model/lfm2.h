@@ -38,6 +38,7 @@ struct StepInput {
   // How the rows of logits choose their tokens, if the step shall do that: see SampleParams.
   const SampleRow* samples = nullptr;  // [logit_count]
   std::uint16_t* history = nullptr;    // [slots][vocab]
+  const std::uint32_t* masks = nullptr;
   std::int32_t* results = nullptr;
 };
 
@@ -87,6 +88,9 @@ class Lfm2 {
   // workspace, and chooses tokens if the input says how. Never allocates, blocks or fails.
   void forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
                Stream& stream, ForwardObserver* observer = nullptr) const;
+  // The last part of a step that was run without `samples`: chooses from the logits it left in the
+  // workspace.
+  void choose(const StepInput& input, Workspace& workspace, Stream& stream) const;
 
   // What forward() has to read and compute for a step of `rows` tokens that ends in
   // `logit_rows` rows of logits, each token attending to `context` positions: for benches.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <ctime>
 
@@ -17,7 +18,7 @@ namespace millrace::server {
 namespace asio = boost::asio;
 
 struct App::Route {
-  enum class Kind { Generate, Compute, ResetCache, Fixed };
+  enum class Kind { Generate, Compute, ResetCache, Fixed, Stored, Abort };
   std::string_view path;
   std::string_view method;
   bool open = false;  // needs no API key
@@ -49,11 +50,34 @@ bool same_secret(std::string_view a, std::string_view b) {
   return CRYPTO_memcmp(x.data(), y.data(), x.size()) == 0;
 }
 
+Json failed_body(Json response, const std::string& message) {
+  response["status"] = "failed";
+  response["error"] = {{"code", "server_error"}, {"message", message}};
+  return response;
+}
+
 HttpReply json_reply(const Json& json, int status = 200) {
   return {.status = status, .body = dump(json)};
 }
 
 }  // namespace
+
+// Keeps a job findable by ids while it is made.
+struct App::Active {
+  Active(std::shared_ptr<ActiveJobs> all, std::vector<std::string> names,
+         const std::shared_ptr<Job>& job)
+      : jobs(std::move(all)), ids(std::move(names)) {
+    for (const std::string& id : ids) (*jobs)[id] = job;
+  }
+  ~Active() {
+    for (const std::string& id : ids) jobs->erase(id);
+  }
+  Active(const Active&) = delete;
+  Active& operator=(const Active&) = delete;
+
+  std::shared_ptr<ActiveJobs> jobs;
+  std::vector<std::string> ids;
+};
 
 const App::Route* App::find_route(std::string_view path) {
   using Kind = Route::Kind;
@@ -70,7 +94,7 @@ const App::Route* App::find_route(std::string_view path) {
       {.path = "/v1/responses",
        .method = "POST",
        .kind = kGenerate,
-       .api = {parse_responses, make_responses_renderer, "resp_", error_json}},
+       .api = {parse_responses, make_responses_renderer, "resp_", error_json, true}},
       {.path = "/v1/messages",
        .method = "POST",
        .kind = kGenerate,
@@ -82,6 +106,8 @@ const App::Route* App::find_route(std::string_view path) {
       {.path = "/reset_prefix_cache", .method = "POST", .kind = Kind::ResetCache},
       {.path = "/tokenize", .method = "POST", .kind = Kind::Compute, .compute = tokenize},
       {.path = "/detokenize", .method = "POST", .kind = Kind::Compute, .compute = detokenize},
+      {.path = "/v1/responses/", .method = "", .kind = Kind::Stored},
+      {.path = "/abort_requests", .method = "POST", .kind = Kind::Abort},
       {.path = "/v1/models", .method = "GET"},
       {.path = "/health", .method = "GET", .open = true},
       {.path = "/ready", .method = "GET", .open = true},
@@ -90,13 +116,15 @@ const App::Route* App::find_route(std::string_view path) {
   };
   for (const Route& route : kRoutes)
     if (route.path == path) return &route;
+  if (path.starts_with("/v1/responses/")) return find_route("/v1/responses/");
   // One model's entry.
   if (path.starts_with("/v1/models/")) return find_route("/v1/models");
   return nullptr;
 }
 
 App::App(asio::io_context& io, Engine& engine, const ServerConfig& config, ServedModel model)
-    : engine_(engine),
+    : io_(io),
+      engine_(engine),
       config_(config),
       model_(std::move(model)),
       created_(std::time(nullptr)),
@@ -128,7 +156,7 @@ void App::add_cors(Exchange& exchange) const {
   if (!all) exchange.add_header("Vary", "Origin");
   exchange.add_header("Access-Control-Expose-Headers", "x-request-id, retry-after");
   if (exchange.request().method != "OPTIONS") return;
-  exchange.add_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+  exchange.add_header("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
   exchange.add_header("Access-Control-Allow-Headers", "*, authorization, content-type, x-api-key");
   exchange.add_header("Access-Control-Max-Age", "600");
 }
@@ -179,7 +207,7 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
   }
   const auto error_body = found->kind == Route::Kind::Generate ? found->api.error : error_json;
   const bool head = request.method == "HEAD" && found->method == "GET";
-  if (request.method != found->method && !head) {
+  if (!found->method.empty() && request.method != found->method && !head) {
     const ApiError error{
         .status = 405, .message = fmt::format("{} takes {} requests", found->path, found->method)};
     HttpReply reply = json_reply(error_body(error), 405);
@@ -207,6 +235,10 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
       const ApiError error = unavailable(done.error().message);
       co_return co_await refuse(exchange, error);
     }
+    case Route::Kind::Stored:
+      co_return co_await stored(exchange);
+    case Route::Kind::Abort:
+      co_return co_await abort_requests(exchange);
     case Route::Kind::Fixed:
       break;
   }
@@ -324,13 +356,13 @@ void App::observe(Job& job, const TokenUpdate& update, RequestFacts& facts) {
 }
 
 template <typename Take>
-asio::awaitable<bool> App::next_updates(Exchange& exchange, Job& job, Renderer& renderer, int& open,
-                                        Take take) {
+asio::awaitable<bool> App::next_updates(RequestFacts& facts, Job& job, Renderer& renderer,
+                                        int& open, Take take) {
   co_await job.wait();
   if (job.gone) co_return false;
   const std::vector<TokenUpdate> updates = std::exchange(job.updates, {});
   for (const TokenUpdate& update : updates) {
-    observe(job, update, exchange.facts());
+    observe(job, update, facts);
     take(update);
     const auto index = static_cast<std::size_t>(update.choice);
     if (renderer.choices()[index].wants_end()) job.answers[index].cancel();
@@ -346,7 +378,7 @@ asio::awaitable<bool> App::stream_answers(Exchange& exchange, Job& job, Renderer
   renderer.begin(out);
   while (open > 0) {
     const bool here =
-        co_await next_updates(exchange, job, renderer, open,
+        co_await next_updates(exchange.facts(), job, renderer, open,
                               [&](const TokenUpdate& update) { renderer.update(update, out); });
     if (!here) co_return false;
     if (const std::string* failure = renderer.failure()) {
@@ -366,8 +398,13 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
   const Clock::time_point arrived = Clock::now();
   auto parsed =
       co_await run_on(workers_, [&]() -> ApiResult<std::shared_ptr<const GenerationSpec>> {
-        const auto body = parse_json(exchange.request().body, "body", 128);
+        auto body = parse_json(exchange.request().body, "body", 128);
         if (!body) return api_fail(api_error(body.error()));
+        if (api.stores && body->is_object()) {
+          auto whole = responses_.with_history(std::move(*body));
+          if (!whole) return api_fail(std::move(whole.error()));
+          *body = std::move(*whole);
+        }
         auto made = api.parse(*body, model_);
         if (!made) return api_fail(std::move(made.error()));
         return std::make_shared<const GenerationSpec>(std::move(*made));
@@ -397,6 +434,22 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
     const ApiError error = api_error(status.error());
     co_return co_await refuse(exchange, error, api.error);
   }
+  const auto& tokenizer = model_.files.tokenizer;
+  const std::string id = api.id_prefix + random_id();
+  const std::shared_ptr<Renderer> renderer =
+      api.renderer(spec, {.id = id, .model = model_.names.front(), .created = std::time(nullptr)},
+                   tokenizer ? &*tokenizer : nullptr);
+  auto active =
+      std::make_unique<Active>(active_, std::vector<std::string>{id, exchange.request().id}, job);
+  if (spec->store)
+    responses_.begin(renderer->begun(), spec->input_items, [weak = std::weak_ptr(job)] {
+      if (const auto running = weak.lock()) running->cancel();
+    });
+  if (spec->background) {
+    HttpReply reply = json_reply(renderer->begun());
+    asio::co_spawn(io_, make_in_background(job, renderer, std::move(active)), asio::detached);
+    co_return co_await send(exchange, std::move(reply));
+  }
   exchange.watch([weak = std::weak_ptr(job)] {
     const auto watched = weak.lock();
     if (!watched) return;
@@ -404,12 +457,6 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
     watched->cancel();
     watched->notify();
   });
-  const auto& tokenizer = model_.files.tokenizer;
-  const std::unique_ptr<Renderer> renderer = api.renderer(spec,
-                                                          {.id = api.id_prefix + random_id(),
-                                                           .model = model_.names.front(),
-                                                           .created = std::time(nullptr)},
-                                                          tokenizer ? &*tokenizer : nullptr);
 
   int status = 200;
   bool sent = true;
@@ -421,11 +468,12 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
   } else {
     int open = static_cast<int>(choices);
     while (open > 0 && sent)
-      sent = co_await next_updates(exchange, *job, *renderer, open,
+      sent = co_await next_updates(exchange.facts(), *job, *renderer, open,
                                    [&](const TokenUpdate& update) { renderer->collect(update); });
     if (sent) {
       if (const std::string* failure = renderer->failure()) {
         const ApiError error{.status = 500, .message = *failure, .type = "server_error"};
+        if (spec->store) responses_.finish(failed_body(renderer->begun(), *failure));
         co_return co_await refuse(exchange, error, api.error);
       }
       HttpReply reply = json_reply(renderer->body());
@@ -433,13 +481,32 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
       sent = status != kClientGone;
     }
   }
-  metrics_.tool_calls += renderer->call_counts().calls;
-  metrics_.tool_call_problems += renderer->call_counts().problems;
+  count(*renderer);
+  if (spec->store) responses_.finish(renderer->body());
   if (sent) co_return status;
   job->gone = true;
   job->cancel();
   ++metrics_.disconnected;
   co_return kClientGone;
+}
+
+void App::count(const Renderer& renderer) {
+  metrics_.tool_calls += renderer.call_counts().calls;
+  metrics_.tool_call_problems += renderer.call_counts().problems;
+}
+
+asio::awaitable<void> App::make_in_background(std::shared_ptr<Job> job,
+                                              std::shared_ptr<Renderer> renderer,
+                                              std::unique_ptr<Active> active) {
+  RequestFacts facts;  // of the request's line in the log, which has been written
+  int open = static_cast<int>(renderer->choices().size());
+  while (open > 0)
+    co_await next_updates(facts, *job, *renderer, open,
+                          [&](const TokenUpdate& update) { renderer->collect(update); });
+  active.reset();
+  count(*renderer);
+  const std::string* failure = renderer->failure();
+  responses_.finish(failure ? failed_body(renderer->begun(), *failure) : renderer->body());
 }
 
 }  // namespace millrace::server

@@ -5,8 +5,10 @@
 #include <boost/asio/thread_pool.hpp>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include "api/renderer.h"
+#include "api/response_store.h"
 #include "server/config.h"
 #include "server/exchange.h"
 #include "server/metrics.h"
@@ -38,6 +40,7 @@ class App {
                                           ResponseNames names, const Tokenizer* tokenizer);
     const char* id_prefix;
     Json (*error)(const ApiError& error);
+    bool stores = false;  // answers may be kept, and be gone on from
   };
   // An API whose answer follows from the body alone, made on a worker.
   using Compute = ApiResult<Json> (*)(const Json& body, const ServedModel& model);
@@ -56,9 +59,19 @@ class App {
   boost::asio::awaitable<int> compute(Exchange& exchange, Compute work);
   boost::asio::awaitable<bool> stream_answers(Exchange& exchange, Job& job, Renderer& renderer);
 
+  // /v1/responses/ID and what is below it.
+  boost::asio::awaitable<int> stored(Exchange& exchange);
+  boost::asio::awaitable<int> abort_requests(Exchange& exchange);
+  // An answer that nobody waits for.
+  struct Active;
+  boost::asio::awaitable<void> make_in_background(std::shared_ptr<Job> job,
+                                                  std::shared_ptr<Renderer> renderer,
+                                                  std::unique_ptr<Active> active);
+  void count(const Renderer& renderer);
+
   // Waits for more of the answers and hands each update to `take`; false when the client is gone.
   template <typename Take>
-  boost::asio::awaitable<bool> next_updates(Exchange& exchange, Job& job, Renderer& renderer,
+  boost::asio::awaitable<bool> next_updates(RequestFacts& facts, Job& job, Renderer& renderer,
                                             int& open, Take take);
   Status start(const std::shared_ptr<Job>& job, const GenerationSpec& spec);
   void observe(Job& job, const TokenUpdate& update, RequestFacts& facts);
@@ -67,12 +80,17 @@ class App {
   Json models() const;
   HttpReply fixed(std::string_view path) const;
 
+  boost::asio::io_context& io_;
   Engine& engine_;
   const ServerConfig& config_;
   ServedModel model_;
   std::int64_t created_;
   Metrics metrics_;
   TokenRelay relay_;
+  ResponseStore responses_{4096, 64u << 20};
+  // By the request's and the answer's ids. Shared, since a coroutine's frame may go last.
+  using ActiveJobs = std::unordered_map<std::string, std::weak_ptr<Job>>;
+  std::shared_ptr<ActiveJobs> active_ = std::make_shared<ActiveJobs>();
   boost::asio::thread_pool workers_;
   bool draining_ = false;
 };

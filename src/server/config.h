@@ -14,6 +14,7 @@ namespace millrace::server {
 struct ServerConfig {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8000;                 // 0: any free one
+  std::string ssl_certfile, ssl_keyfile;     // PEM; both: TLS, neither: none
   std::vector<std::string> api_keys;         // none: everybody may ask
   std::vector<std::string> allowed_origins;  // for CORS; "*": all; none: no CORS
   bool log_requests = false;

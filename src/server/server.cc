@@ -47,6 +47,11 @@ class ServerImpl final : public Server {
   }
 
   Status bind() {
+    if (config_.ssl_certfile.empty() != config_.ssl_keyfile.empty())
+      return fail(ErrorCode::InvalidArgument,
+                  "--ssl-certfile and --ssl-keyfile go together: found only one");
+    if (!config_.ssl_certfile.empty())
+      tls_ = MILLRACE_TRY(make_tls_context(config_.ssl_certfile, config_.ssl_keyfile));
     error_code error;
     tcp::resolver resolver(io_);
     const auto found =
@@ -71,8 +76,8 @@ class ServerImpl final : public Server {
   std::string address() const override {
     const tcp::endpoint local = acceptor_.local_endpoint();
     const std::string host = local.address().to_string();
-    return fmt::format(fmt::runtime(local.address().is_v6() ? "http://[{}]:{}" : "http://{}:{}"),
-                       host, local.port());
+    return fmt::format(fmt::runtime(local.address().is_v6() ? "{}://[{}]:{}" : "{}://{}:{}"),
+                       tls_ ? "https" : "http", host, local.port());
   }
 
   void run() override {
@@ -108,7 +113,7 @@ class ServerImpl final : public Server {
   }
 
   asio::awaitable<void> serve(tcp::socket socket) {
-    const auto session = sessions_.emplace(sessions_.end(), std::move(socket), *app_);
+    const auto session = sessions_.emplace(sessions_.end(), std::move(socket), tls_.get(), *app_);
     app_->metrics().connections = std::ssize(sessions_);
     try {
       co_await session->run();
@@ -154,6 +159,7 @@ class ServerImpl final : public Server {
 
   ServerConfig config_;
   asio::io_context io_{1};
+  std::unique_ptr<TlsContext> tls_;
   tcp::acceptor acceptor_;
   asio::signal_set signals_;
   asio::steady_timer finished_{io_};

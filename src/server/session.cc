@@ -1,7 +1,5 @@
 #include "server/session.h"
 
-#include <sys/socket.h>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -118,7 +116,7 @@ class Session::HttpExchange final : public Exchange {
   }
 
   void watch(std::function<void()> gone) override {
-    watched_ = std::make_shared<Watched>(Watched{std::move(gone), &stream_.socket()});
+    watched_ = std::make_shared<Watched>(Watched{std::move(gone), &stream_});
     wait_for_end(watched_);
   }
 
@@ -128,19 +126,18 @@ class Session::HttpExchange final : public Exchange {
   // Outlives the exchange: its last wait may complete later.
   struct Watched {
     std::function<void()> gone;
-    asio::ip::tcp::socket* socket;
+    Connection* connection;
   };
 
   static void wait_for_end(const std::shared_ptr<Watched>& watched) {
-    watched->socket->async_wait(asio::socket_base::wait_read, [watched](error_code error) {
+    auto& socket = watched->connection->socket();
+    socket.async_wait(asio::socket_base::wait_read, [watched](error_code error) {
       if (!watched->gone) return;
-      char byte = 0;
-      const auto got =
-          error ? 0 : ::recv(watched->socket->native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-      const bool nothing_yet = got < 0 && (errno == EAGAIN || errno == EINTR);
-      if (nothing_yet) return wait_for_end(watched);
+      using Waiting = Connection::Waiting;
+      const Waiting waiting = error ? Waiting::End : watched->connection->look();
+      if (waiting == Waiting::Nothing) return wait_for_end(watched);
       // Bytes of a next request: the client is there.
-      if (got > 0) return;
+      if (waiting == Waiting::Bytes) return;
       std::exchange(watched->gone, nullptr)();
     });
   }
@@ -163,7 +160,7 @@ class Session::HttpExchange final : public Exchange {
   }
 
   Session& session_;
-  beast::tcp_stream& stream_;
+  Connection& stream_;
   std::shared_ptr<Watched> watched_;
   bool keep_alive_ = true;
   bool answered_ = false;
@@ -172,12 +169,13 @@ class Session::HttpExchange final : public Exchange {
   unsigned version_ = 11;
 };
 
-Session::Session(asio::ip::tcp::socket socket, App& app)
-    : stream_(std::move(socket)), app_(app), buffer_(std::make_shared<Buffer>()) {}
+Session::Session(asio::ip::tcp::socket socket, TlsContext* tls, App& app)
+    : stream_(std::move(socket), tls), app_(app), buffer_(std::make_shared<Buffer>()) {}
 
 asio::awaitable<void> Session::run() {
   error_code ignored;
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  if (!co_await stream_.handshake()) closing_ = true;
   while (!closing_) {
     HttpExchange exchange(*this);
     if (!co_await read_request(exchange)) break;
@@ -185,8 +183,7 @@ asio::awaitable<void> Session::run() {
     if (!exchange.keep_alive()) break;
     idle_ = true;
   }
-  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
-  stream_.close();
+  co_await stream_.shutdown();
 }
 
 asio::awaitable<bool> Session::read_request(HttpExchange& exchange) {

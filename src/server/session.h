@@ -3,17 +3,18 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <memory>
 #include <unordered_set>
 
 #include "server/app.h"
+#include "server/connection.h"
 
 namespace millrace::server {
 
 class Session {
  public:
-  Session(boost::asio::ip::tcp::socket socket, App& app);
+  // Without a context the connection is no TLS.
+  Session(boost::asio::ip::tcp::socket socket, TlsContext* tls, App& app);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -31,7 +32,7 @@ class Session {
   boost::asio::awaitable<bool> read_request(HttpExchange& exchange);
   boost::asio::awaitable<void> refuse(int status, std::string message);
 
-  boost::beast::tcp_stream stream_;
+  Connection stream_;
   App& app_;
   bool idle_ = true;
   bool closing_ = false;

@@ -38,8 +38,11 @@ void check_spec(const server::ApiResult<server::GenerationSpec>& spec) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 1) return 0;
-  static const server::ServedModel kServed{
-      .files = nano(), .context = 1024, .names = {"nano"}, .sampling = {}};
+  static const server::ServedModel kServed{.files = nano(),
+                                           .context = 1024,
+                                           .names = {"nano"},
+                                           .sampling = {},
+                                           .grammars = server::grammars_of(nano())};
   const auto body = parse_json({reinterpret_cast<const char*>(data) + 1, size - 1}, "body", 128);
   if (!body) return 0;
   switch (data[0] % 6) {

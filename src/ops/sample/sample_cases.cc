@@ -24,7 +24,8 @@ class SampleInstance final : public CaseInstance<Sample> {
         first_history_(static_cast<std::size_t>((s.rows + 1) * s.vocab)),
         results_(static_cast<std::size_t>(s.rows + 2)),
         sampled_(static_cast<std::size_t>(s.rows + 1)),
-        workspace_(static_cast<std::size_t>(sample_workspace_bytes(s.rows, s.vocab) / 4)) {
+        workspace_(static_cast<std::size_t>(sample_workspace_bytes(s.rows, s.vocab) / 4)),
+        masks_(static_cast<std::size_t>((s.rows + 1) * sample_mask_words(s.vocab))) {
     if (s.what == "ties")
       for (float& logit : first_logits_) logit = std::round(logit / 3);
     if (s.what == "flat") std::fill(first_logits_.begin(), first_logits_.end(), -2.5f);
@@ -36,8 +37,16 @@ class SampleInstance final : public CaseInstance<Sample> {
       if (random_.below(3) == 0)
         seen = static_cast<std::uint16_t>(random_.below(3) + random_.below(2) * kHistoryInPrompt);
     first_history_[static_cast<std::size_t>(s.vocab)] = kHistoryMostTimes;
+    // Few tokens, many, or none: then the first is chosen.
+    for (std::size_t i = 0; i < masks_.size(); ++i)
+      masks_[i] = s.what == "masked, few"  ? (i % 29 == 5 ? 1u << (i % 32) : 0)
+                  : s.what == "masked out" ? 0
+                                           : static_cast<std::uint32_t>(random_.bits());
     for (std::int64_t t = 0; t < s.rows; ++t) {
       SampleRow row = s.row;
+      // In another order than the rows; some have none.
+      if (s.what.starts_with("masked") && t % 4 != 3)
+        row.mask = static_cast<std::int32_t>(s.rows - t);
       row.seed = random_.bits();
       row.position = random_.below(1 << 20);
       // Slots and results in another order than the rows; the third is somebody else's.
@@ -53,6 +62,7 @@ class SampleInstance final : public CaseInstance<Sample> {
   SampleParams params(std::int64_t) override {
     return {.logits = {logits_.data(), s_.vocab, stride(), DType::F32},
             .samples = rows_.data(),
+            .masks = masks_.data(),
             .history = history_.data(),
             .sampled = sampled_.data(),
             .results = results_.data(),
@@ -60,11 +70,12 @@ class SampleInstance final : public CaseInstance<Sample> {
             .rows = s_.rows};
   }
   std::vector<CaseMemory> memory() override {
-    return {written_memory(logits_),  read_memory(rows_),       written_memory(history_),
-            written_memory(sampled_), written_memory(results_), written_memory(workspace_)};
+    return {written_memory(logits_),   read_memory(rows_),       read_memory(masks_),
+            written_memory(history_),  written_memory(sampled_), written_memory(results_),
+            written_memory(workspace_)};
   }
   void relocate(SampleParams& p, const CaseImageCopy& image) override {
-    image.move(p.logits, p.samples, p.history, p.sampled, p.results, p.workspace);
+    image.move(p.logits, p.samples, p.masks, p.history, p.sampled, p.results, p.workspace);
   }
   void reset() override {
     logits_ = first_logits_;
@@ -99,6 +110,7 @@ class SampleInstance final : public CaseInstance<Sample> {
   std::vector<std::uint16_t> history_ = first_history_;
   std::vector<SampleRow> rows_;
   std::vector<std::int32_t> results_, sampled_, workspace_;
+  std::vector<std::uint32_t> masks_;
 };
 
 }  // namespace
@@ -143,6 +155,16 @@ std::vector<OpCase> sample_cases() {
                                     {"top k and p", 9000, 9, both},
                                     {"ties", 9000, 9, both},
                                     {"damaged", 5000, 3, both},
+                                    {"masked", 37, 9, greedy},
+                                    {"masked", 9000, 9, greedy},
+                                    {"masked", 9000, 9, plain},
+                                    {"masked, few", 9000, 9, plain},
+                                    {"masked, few", 9000, 5, both},
+                                    {"masked out", 5000, 5, plain},
+                                    {"masked", 5000, 9, penalties},
+                                    {"masked", 9000, 9, both},
+                                    {"masked", 65536, 1, usual, true},
+                                    {"masked", 65536, 100, usual, true},
                                     {"greedy", 65536, 1, greedy, true},
                                     {"greedy", 65536, 100, greedy, true},
                                     {"usual", 65536, 1, usual, true},

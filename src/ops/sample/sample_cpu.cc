@@ -15,6 +15,7 @@ void run_cpu(const SampleParams& params, Stream&) {
     if (row.slot < 0) continue;
     const std::span<float> logits(p.logits.row<float>(t), static_cast<std::size_t>(vocab));
     std::uint16_t* history = p.history + row.slot * vocab;
+    if (row.mask >= 0) apply_mask(logits, p.masks + row.mask * sample_mask_words(vocab));
     if (row.uses_history) apply_penalties(logits, row, history);
     const bool damaged = std::any_of(logits.begin(), logits.end(), [](float x) { return x != x; });
     const std::int32_t token =

@@ -50,6 +50,8 @@ __global__ void __launch_bounds__(kChunkThreads) sample_chunks(SampleParams p) {
   const int first = static_cast<int>(blockIdx.x * kSampleChunk);
   float* logits = static_cast<float*>(p.logits.data) + blockIdx.y * p.logits.stride;
   const std::uint16_t* history = p.history + row.slot * p.logits.columns;
+  const std::uint32_t* mask =
+      row.mask < 0 ? nullptr : p.masks + row.mask * sample_mask_words(p.logits.columns);
   constexpr int kPerThread = static_cast<int>(kSampleChunk) / kChunkThreads;
   ChunkBest best = {-INFINITY, vocab};
   float values[kPerThread];
@@ -62,6 +64,9 @@ __global__ void __launch_bounds__(kChunkThreads) sample_chunks(SampleParams p) {
   for (int j = 0; j < kPerThread; ++j) {
     const int token = first + j * kChunkThreads + static_cast<int>(threadIdx.x);
     if (token >= vocab) continue;
+    // 32 neighbours read one word.
+    if (mask != nullptr && (mask[token / 32] >> (token % 32) & 1) == 0 && values[j] == values[j])
+      logits[token] = values[j] = -INFINITY;
     if (row.uses_history) {
       const std::uint32_t seen = history[token];
       if (seen != 0) logits[token] = values[j] = penalised(values[j], row, seen);

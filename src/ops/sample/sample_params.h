@@ -1,5 +1,6 @@
 // Chooses one token a row of logits. Bias has been added before; then, in this order, each skipped
-// at its neutral value: penalties over the row's history, temperature, min-p, top-k, top-p.
+// at its neutral value: the mask, penalties over the row's history, temperature, min-p, top-k,
+// top-p.
 //
 // A kept token's weight is exp((logit - best) / temperature) as an integer of kSampleOne = 1 for
 // the best token. Sums of integers are the same in any order, so that a draw depends on the logits,
@@ -37,13 +38,20 @@ struct SampleRow {
   std::int32_t slot = -1;         // of the sequence; negative: nothing is chosen for this row
   std::int32_t result = 0;        // place in SampleParams::results
   std::int32_t kept = 1;          // 0: not for the next step, SampleParams::sampled stays as it is
+  std::int32_t mask = -1;         // row of SampleParams::masks; negative: all tokens may be chosen
 };
 
+// 32-bit words of a mask, a bit for each token, set where it may be chosen.
+constexpr std::int64_t sample_mask_words(std::int64_t vocab) {
+  return (vocab + 31) / 32;
+}
+
 struct SampleParams {
-  MatrixView logits;         // [rows, vocab] F32; penalties are applied in place
+  MatrixView logits;         // [rows, vocab] F32; masks (minus infinity) and penalties go in place
   const SampleRow* samples;  // [rows]
-  std::uint16_t* history;    // [slots][vocab]; the chosen token is counted
-  std::int32_t* sampled;     // by slot: the token, for the step after this one
+  const std::uint32_t* masks;  // [rows of masks][sample_mask_words(vocab)]; NaN stays where it is
+  std::uint16_t* history;      // [slots][vocab]; the chosen token is counted
+  std::int32_t* sampled;       // by slot: the token, for the step after this one
   // By SampleRow::result: the token, or -1 if the row holds a NaN. May be pinned memory of the
   // host.
   std::int32_t* results;

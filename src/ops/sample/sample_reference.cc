@@ -1,6 +1,7 @@
 // The oracle: all tokens sorted, then cut.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -56,6 +57,12 @@ void run_reference(const SampleParams& params, Stream&) {
     const SampleRow& row = p.samples[t];
     if (row.slot < 0) continue;
     float* logits = p.logits.row<float>(t);
+    if (row.mask >= 0)
+      for (std::int64_t i = 0; i < vocab; ++i) {
+        const std::uint32_t word = p.masks[row.mask * sample_mask_words(vocab) + i / 32];
+        if ((word >> (i % 32) & 1) == 0 && !std::isnan(logits[i]))
+          logits[i] = -std::numeric_limits<float>::infinity();
+      }
     std::uint16_t* history = p.history + row.slot * vocab;
     if (row.uses_history)
       for (std::int64_t i = 0; i < vocab; ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace millrace {
 namespace {
@@ -57,6 +58,12 @@ std::uint32_t sample_weight(float logit, float best, float inverse_temperature) 
 std::uint32_t sample_order(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x + 0.0f);  // -0 is 0
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+void apply_mask(std::span<float> logits, const std::uint32_t* mask) {
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    if ((mask[i / 32] >> (i % 32) & 1) == 0 && logits[i] == logits[i])
+      logits[i] = -std::numeric_limits<float>::infinity();
 }
 
 void apply_penalties(std::span<float> logits, const SampleRow& row, const std::uint16_t* history) {

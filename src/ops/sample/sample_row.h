@@ -13,6 +13,9 @@ struct SampleCandidate {
   std::int32_t token;
 };
 
+// Rules out the tokens whose bits are not set. NaN stays, so that damaged weights show.
+void apply_mask(std::span<float> logits, const std::uint32_t* mask);
+
 // Changes the logits of tokens that the history [vocab] knows.
 void apply_penalties(std::span<float> logits, const SampleRow& row, const std::uint16_t* history);
 

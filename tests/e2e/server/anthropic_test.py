@@ -83,7 +83,7 @@ class Anthropic(ServerTest):
 
     def test_refusals(self):
         image = [{"type": "image", "source": {"type": "url", "url": "http://x/y.png"}}]
-        for more, word in (({"tool_choice": {"type": "any"}, "tools": [WEATHER]}, "tool_choice.type"),
+        for more, word in (({"tool_choice": {"type": "tool", "name": "no"}, "tools": [WEATHER]}, "tool_choice.name"),
                            ({"messages": [{"role": "user", "content": image}]}, "image"),
                            ({"messages": []}, "messages"), ({"extra_body": {"temperature": 3}}, "temperature"),
                            ({"extra_body": {"nonsense": 1}}, "nonsense")):

@@ -30,12 +30,12 @@ class Server:
         address = None
         for line in self.process.stderr:
             self.log.append(line)
-            if found := re.search(r"on http://(\S+):(\d+)", line):
+            if found := re.search(r"on (https?)://(\S+):(\d+)", line):
                 address = found
                 break
         assert address, "".join(self.log)
-        self.host, self.port = address.group(1), int(address.group(2))
-        self.url = f"http://{self.host}:{self.port}"
+        self.host, self.port = address.group(2), int(address.group(3))
+        self.url = f"{address.group(1)}://{self.host}:{self.port}"
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
         self.reader.start()
 

@@ -31,6 +31,27 @@ class Http(ServerTest):
         status, headers, text = self.server.request("/health", method="HEAD")
         self.assertEqual((status, text), (200, ""))
 
+    def test_abort_requests(self):
+        got = {}
+
+        def ask(name):
+            got[name] = self.server.json(CHAT, endless(), headers={"x-request-id": name})
+
+        threads = [threading.Thread(target=ask, args=(f"abort-{i}",)) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        end = time.time() + 30
+        while time.time() < end and self.server.metric("vllm:num_requests_running") < 2:
+            time.sleep(0.02)
+        self.assertEqual(self.server.json("/abort_requests", {"request_ids": ["abort-0", "nobody"]}),
+                         {"aborted": ["abort-0"]})
+        threads[0].join()
+        self.assertEqual(got["abort-0"]["choices"][0]["finish_reason"], "abort")
+        self.assertIn("abort-1", self.server.json("/abort_requests", {"abort_all": True})["aborted"])
+        threads[1].join()
+        self.assertEqual(got["abort-1"]["choices"][0]["finish_reason"], "abort")
+        self.server.json("/abort_requests", {}, status=400)
+
     def test_tokenize_and_back(self):
         tokens = self.server.json("/tokenize", {"model": "nano", "prompt": "Hello 123", "return_token_strs": True})
         self.assertEqual(tokens["count"], len(tokens["tokens"]))

@@ -15,10 +15,12 @@ const LoadedModel& nano() {
 }
 
 ServedModel served() {
+  static const std::shared_ptr<const GrammarCompiler> kGrammars = grammars_of(nano());
   return {.files = nano(),
           .context = 1024,
           .names = {"nano", "other"},
-          .sampling = {.temperature = 0.3}};
+          .sampling = {.temperature = 0.3},
+          .grammars = kGrammars};
 }
 
 std::string with(const std::string& more) {
@@ -121,7 +123,9 @@ TEST(ChatSchema, Refusals) {
       {R"("logprobs": true, "top_logprobs": 21)", "top_logprobs"},
       {R"("stream_options": {"include_usage": true})", "stream_options"},
       {R"("stream": true, "stream_options": {"x": 1})", "stream_options.x"},
-      {R"("response_format": {"type": "json_object"})", "response_format"},
+      {R"("response_format": {"type": "xml"})", "response_format"},
+      {R"("response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}})",
+       "response_format"},
       {R"("tool_choice": "required")", "tool_choice"},
       {R"("tool_choice": {"type": "function", "function": {"name": "f"}})", "tool_choice"},
       {R"("tools": [{"type": "web"}])", "tools[0].type"},
@@ -131,8 +135,12 @@ TEST(ChatSchema, Refusals) {
       {R"("functions": [])", "functions"},
       {R"("audio": {})", "audio"},
       {R"("store": true)", "store"},
-      {R"("guided_regex": "a")", "guided_regex"},
-      {R"("min_tokens": 3)", "min_tokens"},
+      {R"("guided_regex": "(")", "guided_regex"},
+      {R"("guided_choice": ["a", 3])", "guided_choice"},
+      {R"("guided_choice": ["a"], "guided_regex": "a")", "guided_regex"},
+      {R"("structured_outputs": {"json": {"type": "word"}})", "structured_outputs.json"},
+      {R"("structured_outputs": {"xml": ""})", "structured_outputs.xml"},
+      {R"("min_tokens": -3)", "min_tokens"},
       {R"("cache_salt": 7)", "cache_salt"},
       {R"("chat_template": "{{ 1 }}")", "chat_template"},
   };
