@@ -24,6 +24,8 @@ ROWS = [
         ("Between tokens", "s", quantiles("vllm:inter_token_latency_seconds")),
         ("Time per output token (mean of each answer)", "s", quantiles("vllm:request_time_per_output_token_seconds")),
         ("End to end", "s", quantiles("vllm:e2e_request_latency_seconds")),
+        ("Waiting to be admitted", "s", quantiles("vllm:request_queue_time_seconds")),
+        ("Prompt, from being admitted", "s", quantiles("vllm:request_prefill_time_seconds")),
     ]),
     ("Work", [
         ("Tokens", "short", [(rate("vllm:generation_tokens_total"), "generated a second"),
@@ -39,6 +41,7 @@ ROWS = [
         ("KV cache in use", "percentunit", [(f"avg(vllm:kv_cache_usage_perc{M})", "in use")]),
         ("Prompt tokens from the prefix cache", "percentunit",
          [(f"{rate('vllm:prefix_cache_hits_total')} / {rate('vllm:prefix_cache_queries_total')}", "hits")]),
+        ("Requests put off for want of memory", "short", [(rate("vllm:num_preemptions_total"), "a second")]),
         ("Tokens run again for conv states", "short", [(rate("millrace_replayed_tokens_total"), "a second")]),
         ("Process", "bytes", [('process_resident_memory_bytes{job=~"$job"}', "{{instance}}")]),
     ]),

@@ -321,6 +321,9 @@ Command add_bench(CLI::App& app) {
   bench_app
       ->add_option("--repetition-penalty", batches->sampling.repetition_penalty, "Of such requests")
       ->capture_default_str();
+  bench_app->add_option("--trace", batches->trace,
+                        "With --concurrency: write the step thread's timeline, for "
+                        "https://ui.perfetto.dev, to this file");
   bench_app->add_flag("--json", options->json, "Print JSON");
   bench_app->add_option("--svg", options->svg, "Also draw the results into this file");
   const Command serve = add_bench_serve(*bench_app);

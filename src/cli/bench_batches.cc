@@ -84,6 +84,7 @@ Status bench_batches(const ModelOptions& model, const BatchOptions& options) {
   engine_options.max_sequences = most;
   engine_options.cache_tokens = most * (length + 16);
   engine_options.keep_prefixes = false;
+  if (!options.trace.empty()) engine_options.trace_spans = 1 << 18;
   const Clock::time_point start = Clock::now();
   const std::unique_ptr<Engine> engine = MILLRACE_TRY(Engine::open(engine_options));
   const double load_seconds = seconds_since(start);
@@ -109,6 +110,8 @@ Status bench_batches(const ModelOptions& model, const BatchOptions& options) {
                     .prefill = over(static_cast<double>(c * options.input), spread_of(one))});
     progress.advance(1);
   }
+  if (engine->trace())
+    MILLRACE_TRY(write_chrome_trace(options.trace, *engine->trace(), "millrace bench"));
   if (options.json) {
     Json list = Json::array();
     for (const Row& row : rows)

@@ -17,6 +17,7 @@ struct BatchOptions {
   int repetitions = 3;
   SamplingParams sampling;  // greedy unless said otherwise
   bool json = false;
+  std::string trace;  // a file for the step thread's timeline
 };
 
 // For each concurrency c all requests are submitted at once; t(n) is the time until all have n

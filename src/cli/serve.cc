@@ -31,6 +31,7 @@ struct ServeOptions {
   std::string generation_config = "auto";
   double body_megabytes = 16;
   double drain_seconds = 30;
+  std::size_t trace_spans = 1 << 16;
   std::string speculative_config;
   std::map<std::string, std::string> accepted;  // vLLM's flags without a use here
 };
@@ -75,6 +76,7 @@ Result<EngineOptions> engine_options(ServeOptions& options) {
   engine.max_sequences = options.max_num_seqs;
   engine.step_budget = options.max_num_batched_tokens;
   engine.cache_tokens = options.cache_tokens;
+  if (!options.server.trace_path.empty()) engine.trace_spans = options.trace_spans;
   engine.keep_prefixes = !options.no_prefix_caching;
   if (!options.speculative_config.empty())
     engine.draft_tokens = MILLRACE_TRY(read_speculative_config(options.speculative_config));
@@ -171,6 +173,12 @@ void add_network_flags(CLI::App& app, ServeOptions& options) {
          },
          "text, or json: an object a line")
       ->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--trace", server.trace_path,
+                 "Keep the step thread's timeline: GET /debug/trace shows it, and at the end it is "
+                 "written to this file, for https://ui.perfetto.dev");
+  app.add_option("--trace-spans", options.trace_spans, "How much of it: its last spans")
+      ->check(CLI::Range(std::size_t{16}, std::size_t{1} << 24))
+      ->capture_default_str();
   app.add_option("--max-waiting", server.most_waiting,
                  "Answers that may wait beyond those that run; more are refused with 429")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 20))

@@ -23,6 +23,7 @@
 #include "engine/draft.h"
 #include "engine/load.h"
 #include "engine/sampling.h"
+#include "engine/step_trace.h"
 #include "model/lfm2.h"
 #include "ops/kernel_registry.h"
 #include "scheduler/scheduler.h"
@@ -48,6 +49,7 @@ struct EngineOptions {
   // Makes a request's drafter; unset: LookupDrafter.
   std::function<std::unique_ptr<Drafter>(std::int64_t most_tokens)> drafter;
   SchedulerPolicy policy;
+  std::size_t trace_spans = 0;       // of the step thread's timeline that are kept; 0: none
   bool poison_freed_memory = false;  // for tests: see CacheStorage::poison_freed
   // Plan and queue a step while the one before it runs. Unset: where the device works by itself.
   std::optional<bool> overlap;
@@ -72,6 +74,7 @@ struct Request {
   std::vector<TokenId> shown_special_tokens;
   int priority = 0;            // lower comes first, within +-kMostPriority
   std::string cache_salt;      // only requests with the same one share memory
+  std::string label;           // shown by Engine::inspect
   double timeout_seconds = 0;  // from submit: then the answer ends, as far as it is. 0: no limit
   std::optional<int> draft_tokens;  // most guesses a step, 0 to EngineOptions::most_draft_tokens
   std::shared_ptr<const Constraint> constraint;  // what the answer must look like; null: anything
@@ -96,6 +99,7 @@ struct Usage {
   std::int64_t draft_tokens = 0;           // guessed, of the answer
   std::int64_t accepted_draft_tokens = 0;  // and right
   std::int64_t preemptions = 0;
+  double queue_seconds = 0;        // from submit to being admitted first
   double first_token_seconds = 0;  // from submit to the first token
   double total_seconds = 0;
 };
@@ -151,6 +155,31 @@ struct EngineStats {
   bool broken = false;             // the device has failed: no request will be answered any more
 };
 
+// What the engine does at a moment, request by request: for people who look for a reason.
+struct RequestState {
+  RequestId id = 0;
+  std::string label;
+  std::string phase;  // "waiting", "prompt", "answer", "ending"
+  std::int64_t prompt_tokens = 0;
+  std::int64_t tokens = 0;    // prompt and answer so far
+  std::int64_t computed = 0;  // of them, whose keys and values are in memory
+  std::int64_t most_tokens = 0;
+  std::int64_t cached_tokens = 0;
+  std::int64_t blocks = 0;  // in its table, shared ones included
+  std::int64_t preemptions = 0;
+  int priority = 0;
+  double age_seconds = 0;
+};
+struct EngineState {
+  std::vector<RequestState> requests;  // in order of arrival
+  std::int64_t blocks = 0;             // in all
+  std::int64_t free_blocks = 0;
+  std::int64_t tree_blocks = 0;    // in the prefix cache
+  std::int64_t shared_blocks = 0;  // of them, in use by requests now
+  std::int64_t block_tokens = 0;
+  std::int64_t conv_states = 0;  // kept in the prefix cache
+};
+
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
@@ -165,11 +194,14 @@ class Engine {
   // Thread-safe; waits for nothing.
   virtual EngineStats stats() const = 0;
   virtual const DeviceTraits& device() const = 0;
+  // The step thread's timeline; null without EngineOptions::trace_spans.
+  virtual const StepTrace* trace() const = 0;
 
   // The following wait until the engine's thread has done them, between two steps.
 
   // Forgets what finished requests have left. Those that run keep what they use.
   virtual Status reset_prefix_cache() = 0;
+  virtual Result<EngineState> inspect() = 0;
   // Writes what the cache has of these tokens to a file, from which load_session() puts it back
   // into a cache, so that a prompt which begins with them goes on from there. Returns how many
   // tokens of them that were, and for load_session() which.

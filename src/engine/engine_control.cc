@@ -73,6 +73,46 @@ void EngineLoop::take_commands() {
   }
 }
 
+RequestState EngineLoop::describe(const Running& running) const {
+  const auto length = static_cast<std::int64_t>(running.tokens.size());
+  RequestState state{.id = running.id,
+                     .label = running.state->request.label,
+                     .phase = "waiting",
+                     .prompt_tokens = running.prompt_length,
+                     .tokens = length,
+                     .most_tokens = running.max_length,
+                     .cached_tokens = running.cached_tokens,
+                     .preemptions = std::max<std::int64_t>(0, running.admissions - 1),
+                     .priority = running.state->request.priority,
+                     .age_seconds = seconds_since(running.state->submitted)};
+  const Lease* lease = running.scheduled ? scheduler_.lease(running.id) : running.lease.get();
+  if (!lease) return state;
+  const SequenceMemory& memory = static_cast<const SequenceLease*>(lease)->memory;
+  state.computed = memory.length();
+  state.blocks = std::ssize(memory.block_ids());
+  state.phase = !running.scheduled               ? "ending"
+                : length > running.prompt_length ? "answer"
+                                                 : "prompt";
+  return state;
+}
+
+Result<EngineState> EngineLoop::inspect() {
+  EngineState state;
+  MILLRACE_TRY(on_loop([&] {
+    for (const auto& [id, running] : requests_) state.requests.push_back(describe(*running));
+    for (const auto& running : ending_) state.requests.push_back(describe(*running));
+    std::sort(state.requests.begin(), state.requests.end(),
+              [](const RequestState& a, const RequestState& b) { return a.id < b.id; });
+    state.blocks = parts_->cache->blocks().count();
+    state.free_blocks = parts_->cache->blocks().free_count();
+    state.tree_blocks = ledger_.tree().blocks();
+    state.shared_blocks = state.tree_blocks - ledger_.tree().evictable();
+    state.block_tokens = parts_->cache->geometry().block_tokens;
+    state.conv_states = ledger_.tree().conv_states();
+  }));
+  return state;
+}
+
 Status EngineLoop::reset_prefix_cache() {
   return on_loop([this] { ledger_.tree().clear(); });
 }

@@ -20,6 +20,7 @@ constexpr bool kIsDebugBuild = true;
 
 EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& options)
     : parts_(std::move(parts)),
+      trace_(options.trace_spans > 0 ? std::make_unique<StepTrace>(options.trace_spans) : nullptr),
       overlap_(options.overlap.value_or(!parts_->device->uses_host_memory())),
       draft_tokens_(options.draft_tokens),
       most_draft_tokens_(parts_->sizes.draft_columns),
@@ -110,18 +111,23 @@ void EngineLoop::loop() {
   parts_->device->use_on_this_thread();
   while (!stopping_) {
     const std::uint32_t seen = signal_.load(std::memory_order_acquire);
-    take_inbox();
-    take_commands();
-    drop_unwanted();
-    publish_stats();
-    if (is_idle())
+    {
+      TracedPhase phase(trace_.get(), StepPhase::Intake, 0);
+      take_inbox();
+      take_commands();
+      drop_unwanted();
+      publish_stats();
+    }
+    if (is_idle()) {
+      const TracedPhase phase(trace_.get(), StepPhase::Idle, 0);
       signal_.wait(seen, std::memory_order_acquire);
-    else
+    } else {
       try {
         step();
       } catch (const DeviceError& error) {
         break_down(error.what());
       }
+    }
   }
   take_inbox();
   while (!requests_.empty()) finish(*requests_.begin()->second, FinishReason::Cancelled);
@@ -234,6 +240,7 @@ void EngineLoop::admitted(Running& running, const SequenceMemory& memory) {
   if (running.admissions_seen == 0) {
     running.prepare(parts_->files);
     if (running.mask) mask_workers_.post(*running.mask);
+    usage.queue_seconds = seconds_since(running.state->submitted);
     usage.prompt_tokens = running.prompt_length;
     usage.cached_tokens = running.cached_tokens;
     counted_.prompt_tokens += static_cast<std::uint64_t>(running.prompt_length);
@@ -279,8 +286,13 @@ StepSpan EngineLoop::step_span(Running& running, const PlanSpan& span) {
 
 // False if there is nothing to compute.
 bool EngineLoop::begin_step() {
+  TracedPhase planning(trace_.get(), StepPhase::Plan, begun_ + 1);
   const std::span<const PlanSpan> plan = scheduler_.next_plan();
-  if (plan.empty()) return false;
+  if (plan.empty()) {
+    planning.drop();
+    return false;
+  }
+  std::int64_t step_tokens = 0;
   spans_.clear();
   StepInFlight& step = steps_[begun_ % Runner::kInFlight];
   step.parts.clear();
@@ -290,6 +302,7 @@ bool EngineLoop::begin_step() {
     auto& running = static_cast<Running&>(*lease.sequence);
     if (running.admissions_seen != running.admissions) admitted(running, lease.memory);
     spans_.push_back(step_span(running, span));
+    step_tokens += span.count;
     const std::int64_t logits = !span.wants_logits              ? 0
                                 : span.kind == SpanKind::Decode ? span.count
                                                                 : 1;
@@ -298,7 +311,12 @@ bool EngineLoop::begin_step() {
     step.parts.push_back({&running, &lease, span.kind, computed, logits});
     step.host_samples = step.host_samples || (logits > 0 && running.sampler);
   }
-  parts_->runner->begin(spans_);
+  planning.set_amount(step_tokens);
+  planning.end();
+  {
+    const TracedPhase phase(trace_.get(), StepPhase::Launch, begun_ + 1);
+    parts_->runner->begin(spans_);
+  }
   ++begun_;
   ++counted_.steps;
   scheduler_.begun();
@@ -325,7 +343,12 @@ bool EngineLoop::walk_on(Running& running, TokenId token) {
 }
 
 void EngineLoop::end_step() {
-  parts_->runner->end();
+  {
+    const TracedPhase phase(trace_.get(), StepPhase::Wait, ended_ + 1);
+    parts_->runner->end();
+  }
+  TracedPhase delivering(trace_.get(), StepPhase::Deliver, ended_ + 1);
+  const std::uint64_t tokens_before = counted_.completion_tokens;
   StepInFlight& step = steps_[ended_++ % Runner::kInFlight];
   std::int64_t row = 0;
   for (const StepInFlight::Part& part : step.parts) {
@@ -357,6 +380,7 @@ void EngineLoop::end_step() {
       scheduler_.returned(id, std::ssize(running.tokens));
     }
   }
+  delivering.set_amount(static_cast<std::int64_t>(counted_.completion_tokens - tokens_before));
 }
 
 Result<SampledToken> EngineLoop::token_of(Running& running, std::int64_t row,

@@ -39,7 +39,9 @@ class EngineLoop final : public Engine {
   std::int64_t context() const override { return parts_->sizes.context; }
   EngineStats stats() const override;
   const DeviceTraits& device() const override { return parts_->device->traits(); }
+  const StepTrace* trace() const override { return trace_.get(); }
   Status reset_prefix_cache() override;
+  Result<EngineState> inspect() override;
   Result<std::int64_t> save_session(const std::string& path, std::span<const TokenId> tokens,
                                     const std::string& cache_salt) override;
   Result<std::vector<TokenId>> load_session(const std::string& path,
@@ -79,8 +81,10 @@ class EngineLoop final : public Engine {
   void finish(Running& running, FinishReason reason, std::string error = {});
   void break_down(const std::string& what);
   void publish_stats();
+  RequestState describe(const Running& running) const;
 
   std::unique_ptr<EngineParts> parts_;
+  std::unique_ptr<StepTrace> trace_;
   bool overlap_;
   int draft_tokens_;
   int most_draft_tokens_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 
 #include "base/json.h"
@@ -108,6 +109,14 @@ std::string chrome_trace(const std::vector<TraceSpan>& spans, const std::string&
   }
   if (out.ends_with(",\n")) out.resize(out.size() - 2);
   return out + "\n]}\n";
+}
+
+Status write_chrome_trace(const std::string& path, const StepTrace& trace,
+                          const std::string& process_name) {
+  std::ofstream file(path, std::ios::binary);
+  file << chrome_trace(trace.snapshot(), process_name);
+  if (!file.flush()) return fail(ErrorCode::InvalidArgument, "{}: cannot be written", path);
+  return {};
 }
 
 }  // namespace millrace

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+
 namespace millrace {
 
 enum class StepPhase : std::uint8_t {
@@ -91,5 +93,8 @@ class TracedPhase {
 // The format that Perfetto (https://ui.perfetto.dev) and chrome://tracing open: one row for the
 // step thread, one for steps from launch to the end of their wait.
 std::string chrome_trace(const std::vector<TraceSpan>& spans, const std::string& process_name);
+// The same into a file.
+Status write_chrome_trace(const std::string& path, const StepTrace& trace,
+                          const std::string& process_name);
 
 }  // namespace millrace

@@ -40,6 +40,11 @@ Scheduler::Entry& Scheduler::entry_of(RequestId id) {
   return *found->second;
 }
 
+const Lease* Scheduler::lease(RequestId id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : lease_of(*found->second);
+}
+
 Lease* Scheduler::lease_of(const Entry& entry) {
   return std::visit(
       [](const auto& state) -> Lease* {

@@ -95,6 +95,8 @@ class Scheduler {
   // call; begun() must be called before that if the plan is not empty.
   std::span<const PlanSpan> next_plan();
 
+  // What the request holds; null if nothing.
+  const Lease* lease(RequestId id) const;
   std::int64_t waiting() const { return std::ssize(waiting_); }
   std::int64_t running() const { return std::ssize(running_); }
   bool idle() const { return entries_.empty(); }

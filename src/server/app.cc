@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <ctime>
 
+#include "server/debug_pages.h"
 #include "server/playground.h"
 #include "server/request_log.h"
 
@@ -18,7 +19,7 @@ namespace millrace::server {
 namespace asio = boost::asio;
 
 struct App::Route {
-  enum class Kind { Generate, Compute, ResetCache, Fixed, Stored, Abort };
+  enum class Kind { Generate, Compute, ResetCache, Inspect, Fixed, Stored, Abort };
   std::string_view path;
   std::string_view method;
   bool open = false;  // needs no API key
@@ -109,6 +110,8 @@ const App::Route* App::find_route(std::string_view path) {
       {.path = "/v1/responses/", .method = "", .kind = Kind::Stored},
       {.path = "/abort_requests", .method = "POST", .kind = Kind::Abort},
       {.path = "/v1/models", .method = "GET"},
+      {.path = "/debug/state", .method = "GET", .kind = Kind::Inspect},
+      {.path = "/debug/trace", .method = "GET", .kind = Kind::Inspect},
       {.path = "/health", .method = "GET", .open = true},
       {.path = "/ready", .method = "GET", .open = true},
       {.path = "/version", .method = "GET", .open = true},
@@ -239,6 +242,8 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
       co_return co_await stored(exchange);
     case Route::Kind::Abort:
       co_return co_await abort_requests(exchange);
+    case Route::Kind::Inspect:
+      co_return co_await inspect(exchange);
     case Route::Kind::Fixed:
       break;
   }
@@ -269,6 +274,27 @@ HttpReply App::fixed(std::string_view path) const {
                                 .param = "model",
                                 .code = "model_not_found"}),
                     404);
+}
+
+// On a worker: the engine answers between two steps.
+asio::awaitable<int> App::inspect(Exchange& exchange) {
+  const bool state = exchange.request().path == "/debug/state";
+  if (!state && !engine_.trace()) {
+    const ApiError error{.status = 404,
+                         .message = "no timeline is kept: start the server with --trace FILE",
+                         .type = "not_found_error"};
+    co_return co_await refuse(exchange, error);
+  }
+  auto body = co_await run_on(workers_, [&]() -> Result<std::string> {
+    if (!state) return chrome_trace(engine_.trace()->snapshot(), "millrace serve");
+    return dump(debug_state(MILLRACE_TRY(engine_.inspect())));
+  });
+  if (!body) {
+    const ApiError error = api_error(body.error());
+    co_return co_await refuse(exchange, error);
+  }
+  HttpReply reply{.body = std::move(*body)};
+  co_return co_await send(exchange, std::move(reply));
 }
 
 Json App::models() const {
@@ -304,13 +330,15 @@ int App::retry_after() const {
   return std::clamp(static_cast<int>(rounds * metrics_.end_to_end.mean()), 1, 60);
 }
 
-Status App::start(const std::shared_ptr<Job>& job, const GenerationSpec& spec) {
+Status App::start(const std::shared_ptr<Job>& job, const GenerationSpec& spec,
+                  const std::string& label) {
   job->last_token.resize(spec.choices());
   int choice = 0;
   for (const std::vector<TokenId>& prompt : spec.prompts) {
     for (int k = 0; k < spec.n; ++k) {
       Request request = spec.request;
       request.prompt = prompt;
+      request.label = label;
       request.timeout_seconds = config_.request_seconds;
       // Answers to one prompt differ, and are the same again with the same seed.
       if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(k);
@@ -350,6 +378,12 @@ void App::observe(Job& job, const TokenUpdate& update, RequestFacts& facts) {
   metrics_.end_to_end.observe(seconds(update.at - job.arrived));
   metrics_.prompt_tokens.observe(static_cast<double>(usage.prompt_tokens));
   metrics_.generation_tokens.observe(static_cast<double>(usage.completion_tokens));
+  if (usage.completion_tokens > 0) {
+    metrics_.queue_time.observe(usage.queue_seconds);
+    metrics_.prefill_time.observe(usage.first_token_seconds - usage.queue_seconds);
+    metrics_.decode_time.observe(usage.total_seconds - usage.first_token_seconds);
+    metrics_.inference_time.observe(usage.total_seconds - usage.queue_seconds);
+  }
   if (usage.completion_tokens > 1)
     metrics_.per_output_token.observe((usage.total_seconds - usage.first_token_seconds) /
                                       static_cast<double>(usage.completion_tokens - 1));
@@ -430,7 +464,7 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
 
   const auto job = relay_.make_job();
   job->arrived = arrived;
-  if (const Status status = start(job, *spec); !status) {
+  if (const Status status = start(job, *spec, exchange.request().id); !status) {
     const ApiError error = api_error(status.error());
     co_return co_await refuse(exchange, error, api.error);
   }

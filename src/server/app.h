@@ -57,6 +57,7 @@ class App {
                                      Json (*body)(const ApiError&) = error_json);
   boost::asio::awaitable<int> generate(Exchange& exchange, const Api& api);
   boost::asio::awaitable<int> compute(Exchange& exchange, Compute work);
+  boost::asio::awaitable<int> inspect(Exchange& exchange);
   boost::asio::awaitable<bool> stream_answers(Exchange& exchange, Job& job, Renderer& renderer);
 
   // /v1/responses/ID and what is below it.
@@ -73,7 +74,8 @@ class App {
   template <typename Take>
   boost::asio::awaitable<bool> next_updates(RequestFacts& facts, Job& job, Renderer& renderer,
                                             int& open, Take take);
-  Status start(const std::shared_ptr<Job>& job, const GenerationSpec& spec);
+  Status start(const std::shared_ptr<Job>& job, const GenerationSpec& spec,
+               const std::string& label);
   void observe(Job& job, const TokenUpdate& update, RequestFacts& facts);
   int retry_after() const;
 

@@ -19,6 +19,7 @@ struct ServerConfig {
   std::vector<std::string> allowed_origins;  // for CORS; "*": all; none: no CORS
   bool log_requests = false;
   LogFormat log_format = LogFormat::Text;
+  std::string trace_path;  // the step thread's timeline is written there at the end
 
   std::uint32_t header_bytes = 32u << 10;
   std::uint64_t body_bytes = 16u << 20;

@@ -133,6 +133,13 @@ std::string Metrics::text(std::string_view model, const EngineStats& engine) con
                  "An answer's mean time per token behind the first.", per_output_token);
   text.histogram("vllm:e2e_request_latency_seconds", "From a request's arrival to its last token.",
                  end_to_end);
+  text.histogram("vllm:request_queue_time_seconds", "From arrival to being admitted.", queue_time);
+  text.histogram("vllm:request_prefill_time_seconds", "From being admitted to the first token.",
+                 prefill_time);
+  text.histogram("vllm:request_decode_time_seconds", "From the first token to the last.",
+                 decode_time);
+  text.histogram("vllm:request_inference_time_seconds", "From being admitted to the last token.",
+                 inference_time);
   text.histogram("vllm:request_prompt_tokens", "Tokens of prompts.", prompt_tokens);
   text.histogram("vllm:request_generation_tokens", "Tokens of answers.", generation_tokens);
 

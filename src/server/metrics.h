@@ -47,6 +47,11 @@ struct Metrics {
                              .2,    .3,   .4,    .5,   .75, 1,    2.5, 5,    10};
   Histogram end_to_end{.05, .1, .3, .5, .8, 1,  1.5, 2,   2.5, 5,
                        10,  15, 20, 30, 40, 60, 120, 240, 480};
+  // Parts of it: until memory was there, from then to the first token, from there to the last.
+  static constexpr std::initializer_list<double> kPhaseBounds = {
+      .001, .005, .01, .05, .1, .3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 60, 120, 240};
+  Histogram queue_time{kPhaseBounds}, prefill_time{kPhaseBounds}, decode_time{kPhaseBounds};
+  Histogram inference_time{kPhaseBounds};
   Histogram prompt_tokens{1,   2,    5,    10,   20,    50,    100,  200,
                           500, 1000, 2000, 5000, 10000, 20000, 50000};
   Histogram generation_tokens{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000};

@@ -85,6 +85,11 @@ class ServerImpl final : public Server {
     asio::co_spawn(io_, accept(), asio::detached);
     asio::co_spawn(io_, wait_for_signals(), asio::detached);
     io_.run();
+    if (config_.trace_path.empty() || !engine_->trace()) return;
+    if (const Status written =
+            write_chrome_trace(config_.trace_path, *engine_->trace(), "millrace serve");
+        !written)
+      log_event(written.error().message);
   }
 
  private:
