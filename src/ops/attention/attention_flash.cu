@@ -426,13 +426,13 @@ template <int kDim>
 void run_prefill(const AttentionParams& p, Stream& stream) {
   const int group = p.heads / p.cache.kv_heads;
   const std::int64_t tokens = std::int64_t{kPrefillWaves} * (16 * kPrefillTiles<kDim> / group);
-  gpu::launch(flash_prefill<kDim>,
-              {.grid = {static_cast<unsigned>((p.batch.max_count + tokens - 1) / tokens),
-                        static_cast<unsigned>(p.cache.kv_heads),
-                        static_cast<unsigned>(p.batch.span_count)},
-               .block = {kPrefillWaves * gpu::kWave},
-               .overlaps = true},
-              stream, p, group);
+  gpu::launch(
+      flash_prefill<kDim>,
+      {.grid = {static_cast<unsigned>((p.batch.max_count + tokens - 1) / tokens),
+                static_cast<unsigned>(p.cache.kv_heads), static_cast<unsigned>(p.batch.span_count)},
+       .block = {kPrefillWaves * gpu::kWave},
+       .overlaps = true},
+      stream, p, group);
 }
 
 template <int kDim>
