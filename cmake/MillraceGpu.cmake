@@ -32,6 +32,7 @@ include(MillraceHip)
 # millrace_gpu_sources(TARGET OPS rms_norm ... [SOURCES linear/linear_stream ...]
 #                      [NVIDIA attention/attention_flash ...] [AMD attention/attention_mfma ...]
 #                      [CUDA cuda_only.cc ...] [CUDA_KERNELS cuda_only.cu ...]
+#                      [SM90_KERNELS hopper_only.cu ...]
 #                      [HIP hip_only.cc ...] [EMULATED instead.cc ...] [EMULATED_AMD instead.cc ...])
 # OP/OP_gpu.cu holds kernels (no header with fmt in it: nvcc cannot read that), OP/OP_gpu.cc says
 # what they can do; both are compiled once a backend, with MILLRACE_GPU naming it.
@@ -39,7 +40,8 @@ include(MillraceHip)
 # and the emulation of them, can run.
 # gpu_absent.cc is compiled in their place where this build lacks CUDA.
 function(millrace_gpu_sources target)
-  cmake_parse_arguments(ARG "" "" "OPS;SOURCES;NVIDIA;AMD;CUDA;CUDA_KERNELS;HIP;EMULATED;EMULATED_AMD" ${ARGN})
+  cmake_parse_arguments(ARG "" ""
+    "OPS;SOURCES;NVIDIA;AMD;CUDA;CUDA_KERNELS;SM90_KERNELS;HIP;EMULATED;EMULATED_AMD" ${ARGN})
   set(common ${ARG_OPS})
   list(TRANSFORM common REPLACE "(.+)" "\\1/\\1_gpu")
   list(APPEND common ${ARG_SOURCES})
@@ -66,23 +68,29 @@ function(millrace_gpu_sources target)
 
   if(MILLRACE_HAS_CUDA)
     millrace_backend_sources(${target} cuda ${rules} ${ARG_CUDA})
-    add_library(${target}_nvcc OBJECT ${kernels} ${ARG_CUDA_KERNELS})
-    target_compile_definitions(${target}_nvcc PRIVATE MILLRACE_GPU=cuda)
     target_link_libraries(${target}_cuda PRIVATE CUDA::cudart_static)
-    target_include_directories(${target}_nvcc PRIVATE ${PROJECT_SOURCE_DIR}/src)
-    set(flags --expt-relaxed-constexpr -lineinfo --threads=2 --Werror=all-warnings
-      -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror)
-    if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
-      list(APPEND flags --compress-mode=size)  # a sixth of the default's, and quick to unpack
-    endif()
-    foreach(arch IN LISTS MILLRACE_CUDA_ARCHS)
-      list(APPEND flags -gencode=arch=compute_${arch},code=sm_${arch})
-    endforeach()
-    target_compile_options(${target}_nvcc PRIVATE ${flags})
-    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_nvcc>)
+    millrace_nvcc_sources(${target} nvcc "${MILLRACE_CUDA_ARCHS}" ${kernels} ${ARG_CUDA_KERNELS})
+    millrace_nvcc_sources(${target} nvcc_sm90 90a ${ARG_SM90_KERNELS})
   else()
     millrace_backend_sources(${target} cuda gpu_absent.cc)
   endif()
+endfunction()
+
+# Kernels compiled by nvcc for these targets.
+function(millrace_nvcc_sources target name archs)
+  add_library(${target}_${name} OBJECT ${ARGN})
+  target_compile_definitions(${target}_${name} PRIVATE MILLRACE_GPU=cuda)
+  target_include_directories(${target}_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  set(flags --expt-relaxed-constexpr -lineinfo --threads=2 --Werror=all-warnings
+    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+    list(APPEND flags --compress-mode=size)  # a sixth of the default's, and quick to unpack
+  endif()
+  foreach(arch IN LISTS archs)
+    list(APPEND flags -gencode=arch=compute_${arch},code=sm_${arch})
+  endforeach()
+  target_compile_options(${target}_${name} PRIVATE ${flags})
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${name}>)
 endfunction()
 
 # Kernels compiled by the host's compiler, for waves of so many lanes.

@@ -36,6 +36,9 @@ std::span<const KernelSpec<RopeKv>> rope_kv_kernels() {
 std::span<const KernelSpec<Attention>> attention_kernels() {
   return {};
 }
+std::span<const KernelSpec<Attention>> sm90_attention_kernels() {
+  return {};
+}
 std::span<const KernelSpec<SiluMul>> silu_mul_kernels() {
   return {};
 }

@@ -2,16 +2,31 @@
 
 #include <cublasLt.h>
 #include <dlfcn.h>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstdlib>
+#include <limits>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "device/cuda/cuda_stream.h"
+#include "device/gpu/choice_file.h"
 
 namespace millrace::cuda {
 namespace {
 
 constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;
+// The library's ways are measured for products of so many rows and more: a prompt's. What fewer
+// rows take is bound by reading the weights, whichever way is taken.
+constexpr std::int64_t kFewestMeasuredRows = 256;
+constexpr int kMostWays = 8;
+constexpr int kRounds = 4;  // of runs of each way; the first warms up
+// Of its time that a way must save before it is preferred to the library's first.
+constexpr float kWorthwhile = 0.01f;
 
 // The functions we use, under their own types.
 struct Library {
@@ -25,6 +40,8 @@ struct Library {
   decltype(&cublasLtMatmulPreferenceInit_internal) describe_preference = nullptr;
   decltype(&cublasLtMatmulPreferenceSetAttribute) set_preference = nullptr;
   decltype(&cublasLtMatmulAlgoGetHeuristic) find = nullptr;
+  decltype(&cublasLtMatmulAlgoCheck) check_way = nullptr;
+  decltype(&cublasLtGetVersion) version = nullptr;
 
   template <typename F>
   bool bind(F& function, const char* name) {
@@ -38,7 +55,8 @@ struct Library {
            bind(describe_matrix, "cublasLtMatrixLayoutInit_internal") &&
            bind(describe_preference, "cublasLtMatmulPreferenceInit_internal") &&
            bind(set_preference, "cublasLtMatmulPreferenceSetAttribute") &&
-           bind(find, "cublasLtMatmulAlgoGetHeuristic");
+           bind(find, "cublasLtMatmulAlgoGetHeuristic") &&
+           bind(check_way, "cublasLtMatmulAlgoCheck") && bind(version, "cublasLtGetVersion");
   }
 };
 
@@ -51,13 +69,52 @@ void* open_library() {
   return nullptr;
 }
 
+// A way as text: the library promises that these bytes hold for its own version.
+std::string to_text(const cublasLtMatmulAlgo_t& way) {
+  std::string text;
+  for (const std::uint64_t word : way.data) text += fmt::format("{:016x}", word);
+  return text;
+}
+std::optional<cublasLtMatmulAlgo_t> way_of(const std::string& text) {
+  cublasLtMatmulAlgo_t way = {};
+  if (text.size() != 16 * std::size(way.data)) return {};
+  for (std::size_t i = 0; i < std::size(way.data); ++i) {
+    const char* first = text.data() + 16 * i;
+    const auto [end, error] = std::from_chars(first, first + 16, way.data[i], 16);
+    if (error != std::errc() || end != first + 16) return {};
+  }
+  return way;
+}
+
+// What a way is measured for: row counts up to a power of two are taken together.
+std::string name_of(const GemmShape& s) {
+  return fmt::format("{}x{}x{},{},{},{}{}", std::bit_ceil(static_cast<std::uint64_t>(s.rows)), s.n,
+                     s.k, s.in_stride, s.out_stride, to_string(s.out), s.adds ? ",adds" : "");
+}
+
+std::string identity_of_this(std::size_t library_version) {
+  int device = 0, driver = 0;
+  cudaDeviceProp properties = {};
+  require(cudaGetDevice(&device), "the current GPU");
+  require(cudaGetDeviceProperties(&properties, device), "properties of the GPU");
+  require(cudaDriverGetVersion(&driver), "the driver's version");
+  return fmt::format("product choices 1: {}, driver {}, cuBLASLt {}", properties.name, driver,
+                     library_version);
+}
+
 class LoadedBlasLt final : public BlasLt {
  public:
-  explicit LoadedBlasLt(const Library& library) : library_(library) {
+  LoadedBlasLt(const Library& library, const std::string& choices) : library_(library) {
     if (library_.create(&handle_) != CUBLAS_STATUS_SUCCESS) handle_ = nullptr;
-    if (handle_) require(cudaMalloc(&workspace_, kWorkspaceBytes), "memory for cuBLASLt");
+    if (!handle_) return;
+    require(cudaMalloc(&workspace_, kWorkspaceBytes), "memory for cuBLASLt");
+    if (choices.empty()) return;
+    choices_.emplace(choices, identity_of_this(library_.version()));
+    for (cudaEvent_t& mark : marks_) require(cudaEventCreate(&mark), "a new CUDA event");
   }
   ~LoadedBlasLt() override {
+    for (cudaEvent_t mark : marks_)
+      if (mark) cudaEventDestroy(mark);
     if (workspace_) cudaFree(workspace_);
     if (handle_) library_.destroy(handle_);
     ::dlclose(library_.handle);
@@ -69,69 +126,133 @@ class LoadedBlasLt final : public BlasLt {
 
   bool multiply(const GemmShape& shape, const void* in, const void* weight, void* out,
                 cudaStream_t stream) override {
+    const Operands operands = {in, weight, out, out};
     const auto known = plans_.find(shape);
-    std::optional<Plan>& plan = known != plans_.end()
-                                    ? known->second
-                                    : plans_.emplace(shape, make_plan(shape)).first->second;
-    if (!plan) return false;
-    const float one = 1.0f;
-    const float beta = shape.adds ? 1.0f : 0.0f;
-    // Column-major words: out^T [n x rows] = weight^T^T [n x k] * in^T [k x rows].
-    return library_.matmul(handle_, &plan->product, &one, weight, &plan->a, in, &plan->b, &beta,
-                           out, &plan->c, out, &plan->c, &plan->algorithm, workspace_,
-                           kWorkspaceBytes, stream) == CUBLAS_STATUS_SUCCESS;
+    std::optional<Plan>& plan =
+        known != plans_.end()
+            ? known->second
+            : plans_.emplace(shape, make_plan(shape, operands, stream)).first->second;
+    return plan && run(*plan, plan->way, shape, operands, stream);
   }
 
  private:
   struct Plan {
     cublasLtMatmulDescOpaque_t product;
     cublasLtMatrixLayoutOpaque_t a, b, c;
-    cublasLtMatmulAlgo_t algorithm;
+    cublasLtMatmulAlgo_t way;
+  };
+  struct Operands {
+    const void* in;
+    const void* weight;
+    const void* added;
+    void* out;
   };
 
-  std::optional<Plan> make_plan(const GemmShape& s) const {
+  // Column-major words: out^T [n x rows] = weight^T^T [n x k] * in^T [k x rows].
+  bool run(Plan& plan, const cublasLtMatmulAlgo_t& way, const GemmShape& shape,
+           const Operands& operands, cudaStream_t stream) const {
+    const float one = 1.0f;
+    const float beta = shape.adds ? 1.0f : 0.0f;
+    return library_.matmul(handle_, &plan.product, &one, operands.weight, &plan.a, operands.in,
+                           &plan.b, &beta, operands.added, &plan.c, operands.out, &plan.c, &way,
+                           workspace_, kWorkspaceBytes, stream) == CUBLAS_STATUS_SUCCESS;
+  }
+
+  std::optional<Plan> make_plan(const GemmShape& s, const Operands& operands, cudaStream_t stream) {
     Plan plan = {};
     const cudaDataType_t out_type = s.out == DType::BF16 ? CUDA_R_16BF : CUDA_R_32F;
     const auto rows = static_cast<std::uint64_t>(s.rows);
     const auto n = static_cast<std::uint64_t>(s.n);
     const auto k = static_cast<std::uint64_t>(s.k);
-    bool fine = library_.describe(&plan.product, sizeof(plan.product), CUBLAS_COMPUTE_32F,
-                                  CUDA_R_32F) == CUBLAS_STATUS_SUCCESS;
+    const auto fine = [](cublasStatus_t status) { return status == CUBLAS_STATUS_SUCCESS; };
     const cublasOperation_t transposed = CUBLAS_OP_T;
-    fine = fine && library_.set_product(&plan.product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
-                                        sizeof(transposed)) == CUBLAS_STATUS_SUCCESS;
-    fine = fine && library_.describe_matrix(&plan.a, sizeof(plan.a), CUDA_R_16BF, k, n, s.k) ==
-                       CUBLAS_STATUS_SUCCESS;
-    fine = fine && library_.describe_matrix(&plan.b, sizeof(plan.b), CUDA_R_16BF, k, rows,
-                                            s.in_stride) == CUBLAS_STATUS_SUCCESS;
-    fine = fine && library_.describe_matrix(&plan.c, sizeof(plan.c), out_type, n, rows,
-                                            s.out_stride) == CUBLAS_STATUS_SUCCESS;
     cublasLtMatmulPreferenceOpaque_t preference = {};
-    fine = fine &&
-           library_.describe_preference(&preference, sizeof(preference)) == CUBLAS_STATUS_SUCCESS;
-    fine = fine && library_.set_preference(&preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                           &kWorkspaceBytes,
-                                           sizeof(kWorkspaceBytes)) == CUBLAS_STATUS_SUCCESS;
-    if (!fine) return std::nullopt;
-    cublasLtMatmulHeuristicResult_t found = {};
+    if (!fine(library_.describe(&plan.product, sizeof(plan.product), CUBLAS_COMPUTE_32F,
+                                CUDA_R_32F)) ||
+        !fine(library_.set_product(&plan.product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
+                                   sizeof(transposed))) ||
+        !fine(library_.describe_matrix(&plan.a, sizeof(plan.a), CUDA_R_16BF, k, n, s.k)) ||
+        !fine(
+            library_.describe_matrix(&plan.b, sizeof(plan.b), CUDA_R_16BF, k, rows, s.in_stride)) ||
+        !fine(library_.describe_matrix(&plan.c, sizeof(plan.c), out_type, n, rows, s.out_stride)) ||
+        !fine(library_.describe_preference(&preference, sizeof(preference))) ||
+        !fine(library_.set_preference(&preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                      &kWorkspaceBytes, sizeof(kWorkspaceBytes))))
+      return std::nullopt;
+    const bool measures = choices_ && s.rows >= kFewestMeasuredRows;
+    if (measures && take_known_way(s, plan)) return plan;
+    std::vector<cublasLtMatmulHeuristicResult_t> found(measures ? kMostWays : 1);
     int count = 0;
-    if (library_.find(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &preference, 1,
-                      &found, &count) != CUBLAS_STATUS_SUCCESS ||
+    if (!fine(library_.find(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &preference,
+                            static_cast<int>(found.size()), found.data(), &count)) ||
         count == 0)
       return std::nullopt;
-    plan.algorithm = found.algo;
+    found.resize(static_cast<std::size_t>(count));
+    plan.way = found.front().algo;
+    if (measures) take_quickest_way(s, found, operands, stream, plan);
     return plan;
+  }
+
+  // From the file; the library says whether it can go that way for this very shape.
+  bool take_known_way(const GemmShape& s, Plan& plan) const {
+    const std::optional<std::string> text = choices_->find(name_of(s));
+    const std::optional<cublasLtMatmulAlgo_t> way = text ? way_of(*text) : std::nullopt;
+    cublasLtMatmulHeuristicResult_t result = {};
+    if (!way ||
+        library_.check_way(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &*way,
+                           &result) != CUBLAS_STATUS_SUCCESS ||
+        result.workspaceSize > kWorkspaceBytes)
+      return false;
+    plan.way = *way;
+    return true;
+  }
+
+  void take_quickest_way(const GemmShape& s,
+                         const std::vector<cublasLtMatmulHeuristicResult_t>& found,
+                         Operands operands, cudaStream_t stream, Plan& plan) {
+    cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+    require(cudaStreamIsCapturing(stream, &capture), "the state of a stream");
+    if (capture != cudaStreamCaptureStatusNone) return;
+    // A sum must not be added twice: it goes to a place of its own.
+    void* scratch = nullptr;
+    if (s.adds) {
+      const std::int64_t bytes = bytes_of(s.out, s.rows * s.out_stride);
+      if (cudaMalloc(&scratch, static_cast<std::size_t>(bytes)) != cudaSuccess) {
+        cudaGetLastError();  // no room: no measuring
+        return;
+      }
+      operands.out = scratch;
+    }
+    std::vector<float> best(found.size(), std::numeric_limits<float>::infinity());
+    for (int round = 0; round < kRounds; ++round)
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        require(cudaEventRecord(marks_[0], stream), "recording an event");
+        if (!run(plan, found[i].algo, s, operands, stream)) continue;
+        require(cudaEventRecord(marks_[1], stream), "recording an event");
+        require(cudaEventSynchronize(marks_[1]), "work on the GPU");
+        float milliseconds = 0;
+        require(cudaEventElapsedTime(&milliseconds, marks_[0], marks_[1]), "the time of an event");
+        if (round > 0) best[i] = std::min(best[i], milliseconds);
+      }
+    if (scratch) cudaFree(scratch);
+    const auto quickest = std::min_element(best.begin(), best.end());
+    if (*quickest < best.front() * (1 - kWorthwhile))
+      plan.way = found[static_cast<std::size_t>(quickest - best.begin())].algo;
+    choices_->keep(name_of(s), to_text(plan.way));
   }
 
   Library library_;
   cublasLtHandle_t handle_ = nullptr;
   void* workspace_ = nullptr;
+  std::optional<ChoiceFile> choices_;
+  cudaEvent_t marks_[2] = {};
   std::map<GemmShape, std::optional<Plan>> plans_;
 };
 
 }  // namespace
 
 std::unique_ptr<BlasLt> BlasLt::load(std::string& why_not) {
+  const char* const choices = std::getenv("MILLRACE_PRODUCT_CHOICES");
   Library library;
   library.handle = open_library();
   if (library.handle == nullptr) {
@@ -143,7 +264,7 @@ std::unique_ptr<BlasLt> BlasLt::load(std::string& why_not) {
     why_not = "libcublasLt lacks a function that is needed";
     return nullptr;
   }
-  auto loaded = std::make_unique<LoadedBlasLt>(library);
+  auto loaded = std::make_unique<LoadedBlasLt>(library, choices ? choices : "");
   if (loaded->usable()) return loaded;
   why_not = "cuBLASLt could not be started on this GPU";
   return nullptr;

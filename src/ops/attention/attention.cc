@@ -12,7 +12,7 @@ std::string to_string(const Attention::Key& key) {
 std::span<const KernelSpec<Attention>> kernels_of(Attention) {
   static const std::vector<KernelSpec<Attention>> kAll = join_kernels<Attention>(
       {reference_attention_kernels(), cpu_attention_kernels(), cuda::attention_kernels(),
-       hip::attention_kernels(), emulated::attention_kernels()});
+       cuda::sm90_attention_kernels(), hip::attention_kernels(), emulated::attention_kernels()});
   return kAll;
 }
 

@@ -187,6 +187,12 @@ std::vector<OpCase> attention_cases() {
     sizes.push_back({"window 5", 4, 2, 64, kv, {{30, 0}, {1, 50}, {20, 33}}, 5});
     sizes.push_back({"window 16", 4, 2, 64, kv, {{35, 40}}, 16});
     sizes.push_back({"large scores", 4, 2, 64, kv, {{30, 10}}, 0, 60.0f});
+    // Tiles of 128 positions, items of 48 rows and groups that leave some of them idle.
+    sizes.push_back({"several tiles", 4, 1, 64, kv, {{60, 100}, {3, 260}}});
+    sizes.push_back({"window over tiles", 2, 1, 64, kv, {{40, 240}}, 100});
+    sizes.push_back({"group of 3", 3, 1, 64, kv, {{25, 115}}});
+    sizes.push_back({"group of 8", 8, 1, 64, kv, {{10, 124}}});
+    sizes.push_back({"40 prompts", 2, 1, 64, kv, std::vector<CaseSpan>(40, {2, 3})});
     const auto full = [&](const char* what, std::vector<CaseSpan> spans) {
       sizes.push_back({what, 32, 8, 64, kv, std::move(spans), 0, 1.5f, true});
     };
@@ -195,6 +201,8 @@ std::vector<OpCase> attention_cases() {
     full("8 decodes at 1024", std::vector<CaseSpan>(8, {1, 1023}));
     full("prompt of 512", {{512, 0}});
     full("512 after 7680", {{512, 7680}});
+    full("prompt of 8192", {{8192, 0}});
+    full("8 prompts of 1024", std::vector<CaseSpan>(8, {1024, 0}));
   }
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes) {

@@ -423,21 +423,23 @@ __global__ void __launch_bounds__(kDecodeThreads)
 }
 
 template <int kDim>
-void run_shaped(const AttentionParams& p, Stream& stream) {
+void run_prefill(const AttentionParams& p, Stream& stream) {
+  const int group = p.heads / p.cache.kv_heads;
+  const std::int64_t tokens = std::int64_t{kPrefillWaves} * (16 * kPrefillTiles<kDim> / group);
+  gpu::launch(
+      flash_prefill<kDim>,
+      {.grid = {static_cast<unsigned>((p.batch.max_count + tokens - 1) / tokens),
+                static_cast<unsigned>(p.cache.kv_heads), static_cast<unsigned>(p.batch.span_count)},
+       .block = {kPrefillWaves * gpu::kWave},
+       .overlaps = true},
+      stream, p, group);
+}
+
+template <int kDim>
+void run_decode(const AttentionParams& p, Stream& stream) {
   const int group = p.heads / p.cache.kv_heads;
   const auto kv_heads = static_cast<unsigned>(p.cache.kv_heads);
   const auto spans = static_cast<unsigned>(p.batch.span_count);
-  if (p.batch.max_count > 1) {
-    const std::int64_t tokens = std::int64_t{kPrefillWaves} * (16 * kPrefillTiles<kDim> / group);
-    gpu::launch(flash_prefill<kDim>,
-                {.grid = {static_cast<unsigned>((p.batch.max_count + tokens - 1) / tokens),
-                          kv_heads, spans},
-                 .block = {kPrefillWaves * gpu::kWave},
-                 .overlaps = true},
-                stream, p, group);
-  }
-  // Decodes have spans to themselves: when every span has more rows there are none.
-  if (p.batch.max_count > 1 && p.batch.span_count == 1) return;
   const std::int64_t pairs = std::int64_t{spans} * kv_heads;
   std::int64_t splits = 1;
   // As many blocks as multiprocessors, while their parts have a place to wait.
@@ -455,12 +457,24 @@ void run_shaped(const AttentionParams& p, Stream& stream) {
 
 }  // namespace
 
+void run_flash_decode(const AttentionParams& p, Stream& stream) {
+  // Decodes have spans to themselves: when every span has more rows there are none.
+  if (p.batch.max_count > 1 && p.batch.span_count == 1) return;
+  if (p.cache.head_dim == 64)
+    run_decode<64>(p, stream);
+  else
+    run_decode<128>(p, stream);
+}
+
 void run_flash_attention(const AttentionParams& p, Stream& stream) {
   if (p.batch.rows == 0) return;
-  if (p.cache.head_dim == 64)
-    run_shaped<64>(p, stream);
-  else
-    run_shaped<128>(p, stream);
+  if (p.batch.max_count > 1) {
+    if (p.cache.head_dim == 64)
+      run_prefill<64>(p, stream);
+    else
+      run_prefill<128>(p, stream);
+  }
+  run_flash_decode(p, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

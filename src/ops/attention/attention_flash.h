@@ -7,5 +7,7 @@
 namespace millrace::MILLRACE_GPU {
 
 void run_flash_attention(const AttentionParams& params, Stream& stream);
+// The spans of one row alone.
+void run_flash_decode(const AttentionParams& params, Stream& stream);
 
 }  // namespace millrace::MILLRACE_GPU

@@ -32,6 +32,7 @@ std::span<const KernelSpec<Attention>> cpu_attention_kernels();
 // The portable GPU kernels, attention_gpu.cu, as each backend compiled them.
 namespace cuda {
 std::span<const KernelSpec<Attention>> attention_kernels();
+std::span<const KernelSpec<Attention>> sm90_attention_kernels();  // attention_sm90.cu
 }
 namespace hip {
 std::span<const KernelSpec<Attention>> attention_kernels();

@@ -23,10 +23,13 @@ struct AttentionParams {
 
 // Parts of sequences that wait to be put together, at most.
 constexpr std::int64_t kFlashMostParts = 1024;
+// Of attention_workspace_bytes(), for heads of at most 128 dimensions and groups of at most 8
+// query heads: those parts, a word for each that counts them, two words that count out work.
+constexpr std::int64_t kFlashPartsBytes = kFlashMostParts * (8 * (128 + 2)) * 4;
+constexpr std::int64_t kAttentionCountersAt = kFlashPartsBytes + kFlashMostParts * 4;
 
-// For heads of at most 128 dimensions, groups of at most 8 query heads.
 constexpr std::int64_t attention_workspace_bytes() {
-  return kFlashMostParts * (8 * (128 + 2)) * 4 + kFlashMostParts * 4;
+  return kAttentionCountersAt + 2 * 4;
 }
 
 }  // namespace millrace

@@ -1,4 +1,5 @@
-// A wave takes one head of one row: queries are rotated in place, keys and values go to the cache.
+// Queries are rotated in place, keys and values go to the cache. A wave takes one head of one row;
+// where heads have 64 or 128 dimensions and lie aligned, a few of its lanes do.
 #include "ops/gpu_support.h"
 #include "ops/rope_kv/rope_kv_gpu.h"
 
@@ -76,9 +77,100 @@ __global__ void __launch_bounds__(kThreads) rope_kv(RopeKvParams p) {
   }
 }
 
+// A block takes a row, kDim / 8 lanes a head of queries, keys or values: a lane has four dimensions
+// of the head's first half and the four of the second that those rotate with.
+template <typename T, typename Kv, int kDim>
+__global__ void __launch_bounds__(kThreads) rope_kv_wide(RopeKvParams p) {
+  constexpr int kLanes = kDim / 8;
+  constexpr int kAtOnce = kThreads / kLanes;  // heads
+  constexpr int kTurns = 3;                   // whose loads are under way together
+  constexpr int kHalf = kDim / 2;
+  gpu::wait_for_previous();
+  gpu::let_next_start();
+  const std::int64_t row = blockIdx.x;
+  T* const q = static_cast<T*>(p.q.data) + row * p.q.stride;
+  const T* const k = static_cast<const T*>(p.k.data) + row * p.k.stride;
+  const T* const v = static_cast<const T*>(p.v.data) + row * p.v.stride;
+  const int first = 4 * (static_cast<int>(threadIdx.x) % kLanes);
+  const int kv_heads = p.cache.kv_heads;
+  const int keys_end = p.heads + kv_heads;
+  const int all = keys_end + kv_heads;
+  for (int turn = 0; turn < all; turn += kTurns * kAtOnce) {
+    const int head_0 = turn + static_cast<int>(threadIdx.x) / kLanes;
+    gpu::Floats4 low[kTurns], high[kTurns];
+#pragma unroll
+    for (int i = 0; i < kTurns; ++i) {
+      const int head = head_0 + i * kAtOnce;
+      const T* from = head < p.heads    ? q + head * kDim
+                      : head < keys_end ? k + (head - p.heads) * kDim
+                                        : v + (head - keys_end) * kDim;
+      low[i] = head < all ? gpu::load4(from + first) : gpu::Floats4{};
+      high[i] = head < all ? gpu::load4(from + first + kHalf) : gpu::Floats4{};
+    }
+    const SpanView span = p.batch.spans[p.batch.row_spans[row]];
+    const std::int64_t position = span.position + (row - span.first_row);
+    const gpu::Floats4 cosine = gpu::load4(p.cosines + position * kHalf + first);
+    const gpu::Floats4 sine = gpu::load4(p.sines + position * kHalf + first);
+    const std::int64_t block =
+        p.batch.block_tables[span.table * p.batch.table_stride + position / p.cache.block_tokens];
+    const std::int64_t in_block = position % p.cache.block_tokens;
+#pragma unroll
+    for (int i = 0; i < kTurns; ++i) {
+      const int head = head_0 + i * kAtOnce;
+      gpu::Floats4& a = low[i];
+      gpu::Floats4& b = high[i];
+      float squares = a.x * a.x + a.y * a.y + a.z * a.z + a.w * a.w + b.x * b.x + b.y * b.y +
+                      b.z * b.z + b.w * b.w;
+      for (int mask = kLanes / 2; mask > 0; mask /= 2) squares += gpu::shuffle_xor(squares, mask);
+      if (head >= all) continue;
+      if (head < keys_end) {
+        const float scale = 1.0f / sqrtf(squares / static_cast<float>(kDim) + p.epsilon);
+        const float* weight = (head < p.heads ? p.q_norm : p.k_norm) + first;
+        const gpu::Floats4 u = gpu::load4(weight);
+        const gpu::Floats4 w = gpu::load4(weight + kHalf);
+        const auto rotate = [scale](float& x, float& y, float weight_x, float weight_y, float c,
+                                    float s) {
+          const float normed_x = x * scale * weight_x;
+          const float normed_y = y * scale * weight_y;
+          x = normed_x * c - normed_y * s;
+          y = normed_y * c + normed_x * s;
+        };
+        rotate(a.x, b.x, u.x, w.x, cosine.x, sine.x);
+        rotate(a.y, b.y, u.y, w.y, cosine.y, sine.y);
+        rotate(a.z, b.z, u.z, w.z, cosine.z, sine.z);
+        rotate(a.w, b.w, u.w, w.w, cosine.w, sine.w);
+      }
+      if (head < p.heads) {
+        gpu::store4(q + head * kDim + first, a);
+        gpu::store4(q + head * kDim + first + kHalf, b);
+      } else if (span.writes_kv) {
+        const int kv_head = head < keys_end ? head - p.heads : head - keys_end;
+        Kv* to = static_cast<Kv*>(head < keys_end ? p.cache.key : p.cache.value) +
+                 ((block * kv_heads + kv_head) * p.cache.block_tokens + in_block) * kDim + first;
+        gpu::store4(to, a);
+        gpu::store4(to + kHalf, b);
+      }
+    }
+  }
+}
+
 template <typename T>
 void run_typed(const RopeKvParams& p, Stream& stream) {
-  gpu::launch(p.cache.dtype == DType::BF16 ? rope_kv<T, BF16> : rope_kv<T, float>,
+  const bool aligned =
+      gpu::rows_are_aligned(p.q) && gpu::rows_are_aligned(p.k) && gpu::rows_are_aligned(p.v) &&
+      gpu::is_aligned(p.q_norm) && gpu::is_aligned(p.k_norm) && gpu::is_aligned(p.cosines) &&
+      gpu::is_aligned(p.sines) && gpu::is_aligned(p.cache.key) && gpu::is_aligned(p.cache.value);
+  const bool narrow = p.cache.dtype == DType::BF16;
+  const int dim = p.cache.head_dim;
+  if (aligned && (dim == 64 || dim == 128)) {
+    auto* kernel = dim == 64 ? (narrow ? rope_kv_wide<T, BF16, 64> : rope_kv_wide<T, float, 64>)
+                             : (narrow ? rope_kv_wide<T, BF16, 128> : rope_kv_wide<T, float, 128>);
+    return gpu::launch(
+        kernel,
+        {.grid = {static_cast<unsigned>(p.batch.rows)}, .block = {kThreads}, .overlaps = true},
+        stream, p);
+  }
+  gpu::launch(narrow ? rope_kv<T, BF16> : rope_kv<T, float>,
               {.grid = {static_cast<unsigned>(p.batch.rows),
                         static_cast<unsigned>((p.heads + p.cache.kv_heads + kWaves - 1) / kWaves)},
                .block = {kThreads},

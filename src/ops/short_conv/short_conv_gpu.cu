@@ -1,7 +1,9 @@
-// A thread takes four neighbouring channels over a chunk of rows and keeps the last K-1 columns
-// of v in registers. Chunks do not wait for each other: one that begins inside a span computes the
-// columns before it again from the gates. The thread that has a span's first row reads the ring
-// and, after that, writes it: no other thread touches those channels of it.
+// A thread takes 16 bytes of neighbouring channels over a chunk of rows, keeps the last K-1 columns
+// of v in registers and asks for the next row's gates before it works on this one's. Chunks do not
+// wait for each other: one that begins inside a span computes the columns before it again from the
+// gates. The thread that has a span's first row reads the ring and, after that, writes it: no other
+// thread touches those channels of it.
+#include "ops/gpu_lanes.h"
 #include "ops/gpu_support.h"
 #include "ops/short_conv/short_conv_gpu.h"
 
@@ -10,30 +12,12 @@ namespace {
 
 constexpr int kThreads = 128;
 
-template <int kWidth>
-struct Lanes {
-  float at[kWidth];
-};
-
-template <int kWidth, typename T>
-__device__ Lanes<kWidth> load_lanes(const T* p) {
-  Lanes<kWidth> v;
-  if constexpr (kWidth == 4) {
-    const gpu::Floats4 four = gpu::load4(p);
-    v = {{four.x, four.y, four.z, four.w}};
-  } else {
-    v.at[0] = gpu::widen(*p);
-  }
-  return v;
-}
-
-template <int kWidth, typename T>
-__device__ void store_lanes(T* p, const Lanes<kWidth>& v) {
-  if constexpr (kWidth == 4)
-    gpu::store4(p, {v.at[0], v.at[1], v.at[2], v.at[3]});
-  else
-    *p = gpu::narrow<T>(v.at[0]);
-}
+using gpu::Lanes;
+using gpu::load_lanes;
+using gpu::load_packed;
+using gpu::Packed;
+using gpu::store_lanes;
+using gpu::widen_lanes;
 
 // kTaps 0: any number, the columns then come from memory every time. kWidth: channels a thread.
 template <typename T, int kTaps, int kWidth>
@@ -43,12 +27,24 @@ struct Convolution {
   const ShortConvParams& p;
   std::int64_t channel;
 
-  __device__ Values gated(std::int64_t row) const {  // v = B * z
-    const T* gates = static_cast<const T*>(p.gates.data) + row * p.gates.stride + channel;
-    Values v = load_lanes<kWidth>(gates);
-    const Values z = load_lanes<kWidth>(gates + 2 * p.out.columns);
+  // A row's gates B, C and z, in that order.
+  struct Gates {
+    Packed<kWidth, T> b, c, z;
+  };
+  __device__ Gates gates(std::int64_t row) const {
+    const T* at = static_cast<const T*>(p.gates.data) + row * p.gates.stride + channel;
+    return {load_packed<kWidth>(at), load_packed<kWidth>(at + p.out.columns),
+            load_packed<kWidth>(at + 2 * p.out.columns)};
+  }
+  static __device__ Values gated(const Gates& gates) {  // v = B * z
+    Values v = widen_lanes(gates.b);
+    const Values z = widen_lanes(gates.z);
+#pragma unroll
     for (int i = 0; i < kWidth; ++i) v.at[i] *= z.at[i];
     return v;
+  }
+  __device__ Values gated(std::int64_t row) const {
+    return gated(gates(row));
   }
 
   __device__ float* ring_at(const SpanView& span, std::int64_t position) const {
@@ -65,12 +61,12 @@ struct Convolution {
     return load_lanes<kWidth>(ring_at(span, position));
   }
 
-  __device__ void emit(std::int64_t row, const Values& sum) const {
-    const T* gates = static_cast<const T*>(p.gates.data) + row * p.gates.stride + channel;
-    const Values c = load_lanes<kWidth>(gates + p.out.columns);
+  __device__ void emit(std::int64_t row, const Values& sum, const Gates& gates) const {
+    const Values c = widen_lanes(gates.c);
     Values out;
+#pragma unroll
     for (int i = 0; i < kWidth; ++i) out.at[i] = c.at[i] * sum.at[i];
-    store_lanes<kWidth>(static_cast<T*>(p.out.data) + row * p.out.stride + channel, out);
+    store_lanes(static_cast<T*>(p.out.data) + row * p.out.stride + channel, out);
   }
 
   __device__ void write_ring(const SpanView& span) const {
@@ -91,10 +87,14 @@ struct Convolution {
     const std::int64_t row_0 = span.first_row;
     if constexpr (kTaps > 0)
       for (int k = 0; k < kTaps - 1; ++k) kept[k] = column(span, row_0 + first, kTaps - 1 - k);
+    Gates next = gates(row_0 + first);
     for (std::int64_t row = row_0 + first; row < row_0 + last; ++row) {
+      const Gates here = next;
+      if (row + 1 < row_0 + last) next = gates(row + 1);
       Values sum = bias;
       if constexpr (kTaps > 0) {
-        const Values now = gated(row);
+        const Values now = gated(here);
+#pragma unroll
         for (int i = 0; i < kWidth; ++i) {
           for (int k = 0; k < kTaps - 1; ++k)
             sum.at[i] = fmaf(weights[k].at[i], kept[k].at[i], sum.at[i]);
@@ -106,17 +106,18 @@ struct Convolution {
         for (int k = 0; k < p.taps; ++k) {
           const Values weight = tap(k);
           const Values v = column(span, row, p.taps - 1 - k);
+#pragma unroll
           for (int i = 0; i < kWidth; ++i) sum.at[i] = fmaf(weight.at[i], v.at[i], sum.at[i]);
         }
       }
-      emit(row, sum);
+      emit(row, sum, here);
     }
     if (first == 0) write_ring(span);
   }
 };
 
 template <typename T, int kTaps, int kWidth>
-__global__ void __launch_bounds__(kThreads) short_conv(ShortConvParams p, int chunk) {
+__global__ void __launch_bounds__(kThreads, 4) short_conv(ShortConvParams p, int chunk) {
   const std::int64_t channel = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth;
   if (channel >= p.out.columns) {
     gpu::wait_for_previous();
@@ -141,7 +142,7 @@ __global__ void __launch_bounds__(kThreads) short_conv(ShortConvParams p, int ch
 template <typename T, int kTaps, int kWidth>
 void run_shaped(const ShortConvParams& p, Stream& stream) {
   // The first chunk alone may need the ring.
-  const int chunk = p.taps > 9 ? p.taps - 1 : 8;
+  const int chunk = std::max(p.taps - 1, 8);
   const std::int64_t per_block = std::int64_t{kThreads} * kWidth;
   const std::int64_t chunks = (p.batch.max_count + chunk - 1) / chunk;
   // Where spans of all lengths mix, most blocks of a full grid would find nothing to do.
@@ -161,8 +162,8 @@ void run_typed(const ShortConvParams& p, Stream& stream) {
   const bool vector = p.out.columns % 8 == 0 && gpu::rows_are_aligned(p.gates) &&
                       gpu::rows_are_aligned(p.out) && gpu::is_aligned(p.kernel) &&
                       gpu::is_aligned(p.bias) && gpu::is_aligned(p.state.columns) &&
-                      p.state.channels % 4 == 0;
-  if (p.taps == 3 && vector) return run_shaped<T, 3, 4>(p, stream);
+                      p.state.channels % 8 == 0;
+  if (p.taps == 3 && vector) return run_shaped<T, 3, 16 / sizeof(T)>(p, stream);
   if (vector) return run_shaped<T, 0, 4>(p, stream);
   run_shaped<T, 0, 1>(p, stream);
 }
