@@ -159,15 +159,18 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
     const std::int64_t width = config_.ffn_width;
     const MatrixView gate = workspace.wide.columns_from(0, width);
     const MatrixView up = workspace.wide.columns_from(width, width);
-    if (few && fused_.swiglu) {
-      fused_.swiglu->launch({.in = x,
-                             .norm_weight = norm_weight,
-                             .epsilon = epsilon,
-                             .w1 = weights.w1.weight,
-                             .w3 = weights.w3.weight,
-                             .out = gate,
-                             .rows = rows},
-                            stream);
+    const KernelSpec<NormSwiglu>* swiglu = few ? fused_.swiglu : nullptr;
+    if (!few && observer == nullptr && rows <= NormSwiglu::kBatchRows) swiglu = fused_.batch_swiglu;
+    if (swiglu) {
+      swiglu->launch({.in = x,
+                      .norm_weight = norm_weight,
+                      .epsilon = epsilon,
+                      .w1 = weights.w1.weight,
+                      .w3 = weights.w3.weight,
+                      .out = gate,
+                      .rows = rows,
+                      .scratch = workspace.norm_scratch()},
+                     stream);
       return multiply(weights.w2, gate, x, x, rows, stream);
     }
     norm(norm_weight);

@@ -130,6 +130,7 @@ class Lfm2 {
     const KernelSpec<NormShortConv>* short_conv = nullptr;
     const KernelSpec<NormLinear>* qkv = nullptr;
     const KernelSpec<NormSwiglu>* swiglu = nullptr;
+    const KernelSpec<NormSwiglu>* batch_swiglu = nullptr;  // up to NormSwiglu::kBatchRows
     const KernelSpec<NormLinear>* head = nullptr;
   } fused_;
   std::unique_ptr<DecodeSteps> decode_steps_;  // a whole step of decodes in one kernel

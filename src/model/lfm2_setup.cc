@@ -176,9 +176,13 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides, KernelTr
       const TensorView& qkv = layer.attention->qkv.weight;
       fused_.qkv = chooser.find<NormLinear>({qkv.dtype, activation, qkv.shape[0], qkv.shape[1]});
     }
-    if (layer.mlp && layer.mlp->w13.weight)
-      fused_.swiglu = chooser.find<NormSwiglu>(
-          {layer.mlp->w1.weight.dtype, activation, config_.ffn_width, config_.hidden});
+    if (layer.mlp && layer.mlp->w13.weight) {
+      NormSwiglu::Key key = {layer.mlp->w1.weight.dtype, activation, config_.ffn_width,
+                             config_.hidden, NormSwiglu::kFewRows};
+      fused_.swiglu = chooser.find<NormSwiglu>(key);
+      key.rows = NormSwiglu::kBatchRows;
+      fused_.batch_swiglu = chooser.find<NormSwiglu>(key);
+    }
   }
   fused_.head = chooser.find<NormLinear>(
       {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});

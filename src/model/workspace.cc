@@ -12,8 +12,8 @@ namespace {
 // Sizes first, pointers after: the same plan counts bytes and lays them out.
 struct Plan {
   std::int64_t widest, mixed;
-  std::size_t residual, normed, wide, mixed_at, logits, attention, sample, router, chosen, weights,
-      experts, total;
+  std::size_t residual, normed, squares, wide, mixed_at, logits, attention, sample, router, chosen,
+      weights, experts, total;
 };
 
 Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
@@ -32,6 +32,7 @@ Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
   const auto floats = [](std::int64_t count) { return bytes_of(DType::F32, count); };
   plan.residual = place(floats(rows * config.hidden));
   plan.normed = place(bytes_of(activation, rows * config.hidden));
+  plan.squares = place(floats(rows * norm_squares(config.hidden)));
   plan.wide = place(bytes_of(activation, rows * plan.widest));
   plan.mixed_at = place(bytes_of(activation, rows * plan.mixed));
   plan.logits = place(floats(logit_rows * config.vocab));
@@ -72,6 +73,7 @@ Workspace::Workspace(Device& device, const ModelConfig& config, std::int64_t max
   };
   residual = matrix(plan.residual, config.hidden);
   normed = matrix(plan.normed, config.hidden, activation);
+  squares = reinterpret_cast<float*>(base + plan.squares);
   wide = matrix(plan.wide, plan.widest, activation);
   mixed = matrix(plan.mixed_at, plan.mixed, activation);
   logits = matrix(plan.logits, config.vocab);

@@ -6,6 +6,7 @@
 #include "device/device.h"
 #include "model/config.h"
 #include "ops/matrix_view.h"
+#include "ops/norm_scratch.h"
 
 namespace millrace {
 
@@ -31,7 +32,10 @@ class Workspace {
   MatrixView wide;      // [rows, widest]: conv gates, q|k|v, or gate|up
   MatrixView mixed;     // [rows, max(hidden, heads*head_dim)]: what the output product reads
   MatrixView logits;    // [logit rows, vocab]
-  MatrixView router;    // [rows, experts]
+  // In `normed`, whose type is then BF16.
+  NormScratch norm_scratch() const { return {static_cast<BF16*>(normed.data), squares}; }
+  float* squares = nullptr;          // [rows][hidden / 64]
+  MatrixView router;                 // [rows, experts]
   std::int32_t* chosen = nullptr;    // [rows][top_k]
   float* chosen_weights = nullptr;   // [rows][top_k]
   void* attention_memory = nullptr;  // attention_workspace_bytes(); zero between uses

@@ -6,6 +6,7 @@
 
 #include "ops/batch_view.h"
 #include "ops/case_image.h"
+#include "ops/norm_scratch.h"
 #include "tensor/buffer.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor_view.h"
@@ -53,6 +54,17 @@ class CaseWeight {
 constexpr std::int64_t case_stride(std::int64_t columns) {
   return columns % 8 == 0 ? columns + 8 : columns + 3;
 }
+
+// What a kernel may norm its rows into.
+struct CaseNormScratch {
+  std::vector<BF16> rows;
+  std::vector<float> squares;
+
+  CaseNormScratch(std::int64_t count, std::int64_t k)
+      : rows(static_cast<std::size_t>(count * k)),
+        squares(static_cast<std::size_t>(count * norm_squares(k))) {}
+  NormScratch view() { return {rows.data(), squares.data()}; }
+};
 
 // Far more than any cache holds: a GPU's second level has 50 to 126 MB, a server's CPUs have more.
 constexpr std::int64_t kBeyondCaches = std::int64_t{400} << 20;

@@ -51,10 +51,16 @@ std::span<const KernelSpec<MoeRoute>> moe_route_kernels() {
 std::span<const KernelSpec<MoeExperts>> moe_experts_kernels() {
   return {};
 }
+std::span<const KernelSpec<MoeExperts>> moe_experts_hopper_kernels() {
+  return {};
+}
 std::span<const KernelSpec<NormLinear>> norm_linear_kernels() {
   return {};
 }
 std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels() {
+  return {};
+}
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_hopper_kernels() {
   return {};
 }
 std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels() {

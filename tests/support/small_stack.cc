@@ -99,7 +99,8 @@ KernelOverrides exact_kernels(const std::string& device) {
   if (device == "cpu") return {};
   // An optional op whose kernel is not found is done without.
   return {{"linear", "gpu"},       {"attention", "gpu"},        {"decode_step", "none"},
-          {"norm_linear", "none"}, {"norm_short_conv", "none"}, {"norm_swiglu", "none"}};
+          {"norm_linear", "none"}, {"norm_short_conv", "none"}, {"norm_swiglu", "none"},
+          {"moe_experts", "gpu"}};
 }
 
 double narrow_mean_tolerance(const std::vector<float>& want, int roundings) {

@@ -27,7 +27,7 @@ std::string to_string(const MoeExperts::Key& key);
 std::span<const KernelSpec<MoeExperts>> kernels_of(MoeExperts);
 
 // Enough for any kernel: per (row, expert) pair one row of gate, one of up and one of hidden
-// values, and the lists that group rows by expert.
+// values, one of the input in BF16, and the lists that group rows by expert.
 std::size_t moe_experts_workspace_bytes(std::int64_t max_rows, int top_k, int experts,
                                         std::int64_t hidden, std::int64_t width);
 

@@ -182,12 +182,15 @@ std::vector<OpCase> moe_experts_cases() {
       {"decode", DType::BF16, DType::BF16, 8, 2, 64, 96, 1},
       {"some rows", DType::BF16, DType::BF16, 8, 2, 133, 70, 9},
       {"many rows", DType::F32, DType::F32, 4, 2, 40, 33, 50},
+      {"many rows", DType::BF16, DType::BF16, 8, 2, 72, 136, 50},
+      {"two groups an expert", DType::BF16, DType::BF16, 3, 2, 64, 72, 250},
+      {"an expert more often than most", DType::BF16, DType::BF16, 32, 4, 136, 64, 60},
       {"all experts", DType::F16, DType::F16, 3, 3, 36, 64, 4},
       {"mixed types", DType::Q4_K, DType::Q6_K, 6, 4, 256, 256, 7},
       {"some rows", DType::Q8_0, DType::Q8_0, 8, 4, 96, 64, 6},
       {"some rows", DType::Q4_0, DType::Q4_0, 32, 4, 64, 32, 40},
   };
-  for (const std::int64_t rows : {1, 4, 512})
+  for (const std::int64_t rows : {1, 4, 16, 100, 512, 2048})
     sizes.push_back({"LFM2-8B-A1B", DType::BF16, DType::BF16, 32, 4, 2048, 1792, rows, true});
   for (const std::int64_t rows : {1, 512})
     sizes.push_back({"LFM2-8B-A1B", DType::Q4_0, DType::Q4_0, 32, 4, 2048, 1792, rows, true});

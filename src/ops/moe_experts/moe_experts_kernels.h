@@ -11,7 +11,8 @@ std::span<const KernelSpec<MoeExperts>> cpu_moe_experts_kernels();
 // The portable GPU kernels, moe_experts_gpu.cu, as each backend compiled them.
 namespace cuda {
 std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
-}
+std::span<const KernelSpec<MoeExperts>> moe_experts_hopper_kernels();
+}  // namespace cuda
 namespace hip {
 std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
 }

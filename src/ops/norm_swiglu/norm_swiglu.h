@@ -13,12 +13,14 @@ namespace millrace {
 
 struct NormSwiglu {
   static constexpr std::string_view kName = "norm_swiglu";
-  static constexpr std::int64_t kMostRows = 8;
+  static constexpr std::int64_t kFewRows = 8;     // of a step of few decodes
+  static constexpr std::int64_t kBatchRows = 64;  // and of a batch
   struct Key {
     DType weight;
     DType out;
     std::int64_t n;
     std::int64_t k;
+    std::int64_t rows;  // the most of a call
   };
   using Params = NormSwigluParams;
   using Launch = void (*)(const NormSwigluParams&, Stream&);

@@ -24,7 +24,7 @@ class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
         out_(static_cast<std::size_t>(s.rows * out_stride())) {}
 
  protected:
-  NormSwiglu::Key key() const override { return {DType::BF16, activation(), s_.n, s_.k}; }
+  NormSwiglu::Key key() const override { return {DType::BF16, activation(), s_.n, s_.k, s_.rows}; }
   NormSwigluParams params(std::int64_t run) override {
     return {.in = {in_.data(), s_.k, in_stride(), DType::F32},
             .norm_weight = norm_weight_.data(),
@@ -32,14 +32,20 @@ class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
             .w1 = w1_.view(run % copies_),
             .w3 = w3_.view(run % copies_),
             .out = {out_.data(), s_.n, out_stride(), DType::F32},
-            .rows = s_.rows};
+            .rows = s_.rows,
+            .scratch = scratch_.view()};
   }
   std::vector<CaseMemory> memory() override {
-    return {read_memory(in_), read_memory(norm_weight_), w1_.memory(), w3_.memory(),
-            as_activation(written_memory(out_))};
+    return {read_memory(in_),
+            read_memory(norm_weight_),
+            w1_.memory(),
+            w3_.memory(),
+            as_activation(written_memory(out_)),
+            written_memory(scratch_.rows),
+            written_memory(scratch_.squares)};
   }
   void relocate(NormSwigluParams& p, const CaseImageCopy& image) override {
-    image.move(p.in, p.norm_weight, p.w1, p.w3, p.out);
+    image.move(p.in, p.norm_weight, p.w1, p.w3, p.out, p.scratch.rows, p.scratch.squares);
   }
   void reset() override { poison(out_.data(), static_cast<std::int64_t>(out_.size())); }
   std::vector<CaseOutput> outputs() const override {
@@ -75,14 +81,16 @@ class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
   std::int64_t copies_;
   CaseWeight w1_, w3_;
   std::vector<float> in_, norm_weight_, out_;
+  CaseNormScratch scratch_{s_.rows, s_.k};
 };
 
 }  // namespace
 
 std::vector<OpCase> norm_swiglu_cases() {
-  std::vector<Sizes> sizes = {{8, 32, 1},     {24, 256, 3},  {64, 2048, 8},
-                              {136, 1056, 7}, {2208, 64, 8}, {16, 2592, 5}};
-  for (const std::int64_t rows : {1, 4, 8}) sizes.push_back({8192, 2048, rows, true});
+  std::vector<Sizes> sizes = {{8, 32, 1},      {24, 256, 3},  {64, 2048, 8}, {136, 1056, 7},
+                              {2208, 64, 8},   {16, 2592, 5}, {200, 72, 9},  {64, 520, 33},
+                              {136, 2056, 16}, {72, 128, 100}};
+  for (const std::int64_t rows : {1, 4, 8, 16, 64, 100}) sizes.push_back({8192, 2048, rows, true});
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes)
     cases.push_back(

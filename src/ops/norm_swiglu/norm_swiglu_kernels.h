@@ -8,7 +8,8 @@ namespace millrace {
 std::span<const KernelSpec<NormSwiglu>> reference_norm_swiglu_kernels();
 namespace cuda {
 std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels();
-}
+std::span<const KernelSpec<NormSwiglu>> norm_swiglu_hopper_kernels();
+}  // namespace cuda
 namespace hip {
 std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels();
 }

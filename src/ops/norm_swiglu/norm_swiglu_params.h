@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ops/matrix_view.h"
+#include "ops/norm_scratch.h"
 #include "tensor/tensor_view.h"
 
 namespace millrace {
@@ -12,10 +13,11 @@ struct NormSwigluParams {
   MatrixView in;             // [rows, k] F32: the residual stream
   const float* norm_weight;  // [k]
   float epsilon;
-  TensorView w1;      // gate [n, k]
-  TensorView w3;      // up [n, k]
-  MatrixView out;     // [rows, n]
-  std::int64_t rows;  // at most NormSwiglu::kMostRows
+  TensorView w1;   // gate [n, k]
+  TensorView w3;   // up [n, k]
+  MatrixView out;  // [rows, n]
+  std::int64_t rows;
+  NormScratch scratch;
 };
 
 }  // namespace millrace

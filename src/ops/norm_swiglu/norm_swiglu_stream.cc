@@ -8,6 +8,7 @@ namespace {
 
 std::string rejects(const NormSwiglu::Key& key, const DeviceTraits& traits) {
   if (key.out != DType::BF16) return "writes BF16";
+  if (key.rows > kStreamRows) return fmt::format("takes at most {} rows", kStreamRows);
   return stream_problem(key.weight, key.out, key.n, key.k, kStagedMostK, traits);
 }
 

@@ -11,6 +11,7 @@ namespace millrace::MILLRACE_GPU {
 
 // 8 rows of so many BF16, beside the ring, fill a multiprocessor's shared memory.
 constexpr std::int64_t kStagedMostK = 8192;
+constexpr std::int64_t kStreamRows = 8;  // at most
 constexpr std::int64_t kAnyK = std::numeric_limits<std::int64_t>::max();
 
 // `out`: F32 where only logits are asked for, else the activations' type.
