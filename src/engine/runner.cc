@@ -125,6 +125,7 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
     std::fill_n(host.row_spans + row, count, static_cast<std::int32_t>(i));
     input.batch.max_count = std::max(input.batch.max_count, count);
     row += count;
+    input.longest = std::max(input.longest, first + count);
     const std::int64_t wanted = span.logits == Logits::None  ? 0
                                 : span.logits == Logits::All ? count
                                                              : 1;
@@ -168,7 +169,8 @@ void Runner::launch(const StepInput& input, ForwardObserver* observer) {
   };
   const bool decodes = input.batch.max_count == 1 && input.logit_count == input.batch.rows;
   if (!decodes || observer) return work();
-  Recorded& recorded = decode_graphs_[static_cast<std::size_t>(input.batch.rows)];
+  Recorded& recorded =
+      decode_graphs_[static_cast<std::size_t>(input.batch.rows)][model_->runs_whole(input) ? 1 : 0];
   ++recorded.times;
   if (recorded.times == 2) recorded.graph = device_->record(*stream_, work);
   if (recorded.graph)

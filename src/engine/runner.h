@@ -128,13 +128,14 @@ class Runner {
   DeviceBuffer history_;
   DeviceBuffer host_history_;  // empty where the device uses the host's memory
   DeviceBuffer results_;       // pinned; written by the step, a part for each in flight
-  // Steps of decodes alone, by the number of sequences: their launches are always the same.
+  // Steps of decodes alone, by the number of sequences, op by op and as one kernel: their launches
+  // are always the same.
   // Recorded when a size is seen for the second time: the first finds libraries' ways.
   struct Recorded {
     std::int64_t times = 0;
     std::unique_ptr<Graph> graph;
   };
-  std::vector<Recorded> decode_graphs_;
+  std::vector<std::array<Recorded, 2>> decode_graphs_;
 };
 
 }  // namespace millrace

@@ -1,5 +1,7 @@
 #include "model/decode_steps.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -24,6 +26,11 @@ std::vector<const TensorView*> matrices_of(const PlannedPhase& phase, const Mode
   }
   // Two residual phases a layer: the mixer's comes before the FFN's and reads no SwiGLU.
   return {};
+}
+
+// The layout for so many sequences: of 1, 2, 4, 8.
+std::size_t layout_index(std::int64_t rows) {
+  return static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(rows - 1)));
 }
 
 }  // namespace
@@ -168,15 +175,30 @@ void DecodeSteps::add_phases(const ModelWeights& weights, Stream& stream) {
 bool DecodeSteps::can_run(const StepInput& input) const {
   const std::int64_t rows = input.batch.rows;
   if (!tuning_.enabled || rows < 1 || rows > kDecodeStepMostRows || input.batch.max_count != 1 ||
-      input.logit_count != rows)
+      input.logit_count != rows || layouts_[layout_index(rows)].tiles < kDecodeFewestTiles)
     return false;
-  const auto index = std::bit_width(static_cast<std::uint64_t>(rows - 1));
-  return layouts_[index].tiles >= kDecodeFewestTiles;
+  return tuning_.any_context || input.longest <= most_context(rows);
+}
+
+std::int64_t DecodeSteps::most_context(std::int64_t rows) const {
+  if (layouts_[layout_index(rows)].tiles < kDecodeFewestTiles) return 0;
+  const auto layers = std::count_if(
+      plan_.phases.begin(), plan_.phases.end(),
+      [](const PlannedPhase& phase) { return phase.kind == DecodePhaseKind::Attention; });
+  return decode_step_most_context(rows, plan_.weight_bytes, layers * params_.kv_heads);
+}
+
+std::string DecodeSteps::use() const {
+  std::string text;
+  for (int rows = 1; rows <= kDecodeStepMostRows; rows *= 2)
+    text += fmt::format("{}{} up to context {}", rows == 1 ? "for sequences at once: " : ", ", rows,
+                        most_context(rows));
+  return text;
 }
 
 void DecodeSteps::launch(const StepInput& input, const Workspace& workspace,
                          const CacheStorage& cache, Stream& stream) const {
-  const auto index = std::bit_width(static_cast<std::uint64_t>(input.batch.rows - 1));
+  const std::size_t index = layout_index(input.batch.rows);
   const DecodeSharedLayout& layout = layouts_[index];
   DecodeStepLaunch launch{params_, 1 << index, layout.bytes};
   DecodeStepParams& p = launch.step;

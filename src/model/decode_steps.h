@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "cache/cache_storage.h"
@@ -21,6 +22,7 @@ struct DecodeTuning {
   int in_flight = 3;  // tiles
   int slack = 0;      // producers that may be missing when readers begin to look
   int most_tiles = 16;
+  bool any_context = false;  // also where op by op is faster
 };
 
 class DecodeSteps {
@@ -35,6 +37,10 @@ class DecodeSteps {
               const float* sines, Device& device);
 
   bool can_run(const StepInput& input) const;
+  // So many sequences: up to which context a step is faster than op by op; 0: it does not fit.
+  std::int64_t most_context(std::int64_t rows) const;
+  // The same in words.
+  std::string use() const;
   // Queues the step, for which can_run() holds. Steps must not overlap: all on one stream, or each
   // behind the one before.
   void launch(const StepInput& input, const Workspace& workspace, const CacheStorage& cache,

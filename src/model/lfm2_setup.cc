@@ -165,9 +165,11 @@ void Lfm2::find_decode_step(Device& device, DType kv_dtype, const KernelOverride
   const std::optional<DecodeStep::Key> key = DecodeSteps::key_of(config_, weights_, kv_dtype);
   if (!key) return;
   Chooser chooser(device.traits(), DType::BF16, overrides, reports_);
-  if (const KernelSpec<DecodeStep>* kernel = chooser.find<DecodeStep>(*key))
+  if (const KernelSpec<DecodeStep>* kernel = chooser.find<DecodeStep>(*key)) {
     decode_steps_ =
         std::make_unique<DecodeSteps>(*key, *kernel, config_, weights_, cosines_, sines_, device);
+    reports_.back().note = decode_steps_->use();
+  }
 }
 
 Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context,

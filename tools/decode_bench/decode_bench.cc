@@ -4,7 +4,8 @@
 //   decode_bench MODEL [check] [time] [timeline=FILE] [batches=1,2] [contexts=1024]
 //                [in_flight=2,3,4] [slack=0,8] [tiles=16]
 //
-// MODEL is a folder, or a config.json whose weights are then random. Exits with 1 if logits differ.
+// FILE.svg is a picture, any other name a trace for ui.perfetto.dev. MODEL is a folder, or a
+// config.json whose weights are then random. Exits with 1 if logits differ.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "base/json.h"
 #include "engine/load.h"
 #include "engine/parts.h"
+#include "timeline.h"
 
 namespace millrace {
 namespace {
@@ -165,7 +167,10 @@ class DecodeBench {
         for (const int tiles : numbers(options_, "tiles", "16"))
           for (const int in_flight : numbers(options_, "in_flight", "3"))
             for (const int slack : numbers(options_, "slack", "0")) {
-              steps().tune({.in_flight = in_flight, .slack = slack, .most_tiles = tiles});
+              steps().tune({.in_flight = in_flight,
+                            .slack = slack,
+                            .most_tiles = tiles,
+                            .any_context = true});
               fmt::print(" tiles {} in flight {} slack {}: {:.4f};", tiles, in_flight, slack,
                          time(batch, context));
               std::fflush(stdout);
@@ -180,20 +185,11 @@ class DecodeBench {
     tuning.slack = numbers(options_, "slack", "0").front();
     steps().tune(tuning);
     steps().keep_stamps();
-    time(numbers(options_, "batches", "1").front(), numbers(options_, "contexts", "1024").front());
-    const std::vector<std::int64_t> stamps = steps().stamps();
-    const DecodePlan& plan = steps().plan();
-    Json json;
-    json["stamps"] = stamps;
-    json["processors"] = plan.processors;
-    json["fields"] = {"open",      "loaded", "first",      "last",
-                      "published", "asked",  "asked_last", "retries"};
-    for (const PlannedPhase& phase : plan.phases)
-      json["phases"].push_back({{"kind", static_cast<int>(phase.kind)},
-                                {"layer", phase.layer},
-                                {"k", phase.k},
-                                {"bytes", phase.bytes()}});
-    std::ofstream(path) << json.dump();
+    const int batch = numbers(options_, "batches", "1").front();
+    const double ms = time(batch, numbers(options_, "contexts", "1024").front());
+    const Timeline drawn(steps().plan(), steps().stamps(), ms * 1e3);
+    fmt::print("timeline batch {}: {:.4f} ms\n{}", batch, ms, drawn.table());
+    std::ofstream(path) << (path.ends_with(".svg") ? drawn.svg() : drawn.perfetto());
   }
 
   EngineParts& parts_;
@@ -207,9 +203,9 @@ Status run(const std::string& model, const Options& options) {
   engine.device = "cuda";
   if (model.ends_with(".json")) engine.load.format = LoadFormat::Dummy;
   LoadedModel files = MILLRACE_TRY(load_model(engine.model, engine.load));
-  engine.context = std::min<std::int64_t>(files.config.max_position, 16384);
+  engine.context = std::min<std::int64_t>(files.config.max_position, 131072);
   engine.max_sequences = 16;
-  engine.cache_tokens = 131072;
+  engine.cache_tokens = 8 * engine.context;
   const std::unique_ptr<EngineParts> parts = MILLRACE_TRY(make_parts(std::move(files), engine));
   if (!parts->model->decode_steps()) {
     for (const KernelReport& report : parts->model->kernels())

@@ -51,6 +51,11 @@ struct DecodePlan {
 // Why no plan can be made for that shape; empty if one can.
 std::string decode_shape_problem(const DecodeShape& shape);
 
+// Up to which context a step of so many sequences is faster than one op by op: the kernel's
+// attention is the slower one. `kv_heads` are those of all layers.
+std::int64_t decode_step_most_context(std::int64_t rows, std::int64_t weight_bytes,
+                                      std::int64_t kv_heads);
+
 // The shape must have no problem.
 DecodePlan plan_decode_step(const DecodeShape& shape, int processors);
 

@@ -182,6 +182,17 @@ TEST(DecodePlanTest, SharedMemoryHoldsWhatEightRowsNeed) {
   EXPECT_EQ(decode_shared_layout(plan, 1, 100).tiles, 0);
 }
 
+TEST(DecodePlanTest, LongContextsGoOpByOp) {
+  const std::int64_t of_1_2b = decode_step_most_context(1, 2'340'000'000, 48);
+  EXPECT_EQ(of_1_2b, 30000);
+  // Smaller models gain less, and more heads lose more.
+  EXPECT_LT(decode_step_most_context(1, 700'000'000, 48), of_1_2b);
+  EXPECT_LT(decode_step_most_context(1, 2'340'000'000, 64), of_1_2b);
+  EXPECT_LT(decode_step_most_context(8, 2'340'000'000, 48),
+            decode_step_most_context(4, 2'340'000'000, 48));
+  EXPECT_GT(decode_step_most_context(3, 2'340'000'000, 0), 0);
+}
+
 TEST(DecodePlanTest, UnfitShapesAreRefused) {
   const DecodeShape good = {256, 256, 1024, 4, 2, 64, 3, {false, true}};
   EXPECT_EQ(decode_shape_problem(good), "");
