@@ -213,9 +213,19 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
 
 void Runner::end() {
   check(ended_ < begun_, "no step is in flight");
-  const Step& step = steps_[static_cast<std::size_t>(ended_++ % kInFlight)];
+  const Step& step = steps_[static_cast<std::size_t>(ended_ % kInFlight)];
   step.done->wait();
+  if (const DecodeSteps* steps = model_->decode_steps())
+    if (const std::string failure = steps->failure(); !failure.empty()) throw StuckStep(failure);
+  ++ended_;
   logit_count_ = step.input.logit_count;
+}
+
+void Runner::abandon() {
+  device_->synchronize(*stream_);
+  ended_ = begun_;
+  model_->decode_steps()->tune({.enabled = false});
+  for (auto& both : decode_graphs_) both = {};
 }
 
 void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {

@@ -16,6 +16,12 @@ namespace millrace {
 
 enum class Logits { None, Last, All };
 
+// A step was given up by the device, which is otherwise well: see Runner::abandon().
+class StuckStep : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
 // In StepSpan::tokens: the token that an earlier step chose for the sequence, on the device.
 constexpr std::int32_t kChosenOnDevice = -1;
 
@@ -49,8 +55,12 @@ class Runner {
   // the step is done on return.
   static constexpr int kInFlight = 2;
   void begin(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
-  // Waits for the oldest step that was begun and not ended.
+  // Waits for the oldest step that was begun and not ended. Throws StuckStep, and the step counts
+  // as not ended, if it was given up.
   void end();
+  // After a StuckStep: forgets the steps in flight, of which nothing can be used, and runs the
+  // following without the kernel that got stuck.
+  void abandon();
   // Both, for those who have one step at a time.
   void run(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
 
