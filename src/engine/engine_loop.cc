@@ -39,7 +39,8 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
   ending_.reserve(slots);
   spans_.reserve(slots);
   for (StepInFlight& step : steps_) step.parts.reserve(slots);
-  if (options.poison_freed_memory || kIsDebugBuild) parts_->cache->poison_freed(parts_->runner->stream());
+  if (options.poison_freed_memory || kIsDebugBuild)
+    parts_->cache->poison_freed(parts_->runner->stream());
   const GenerationDefaults& generation = parts_->files.generation;
   ends_of_turn_ = generation.eos;
   if (ends_of_turn_.empty() && parts_->files.config.eos)
@@ -126,8 +127,8 @@ void EngineLoop::loop() {
   take_commands();
 }
 
-// The steps in flight have come to nothing. Whoever took part begins again with the tokens that were
-// known before; nobody but the log sees more than a pause.
+// The steps in flight have come to nothing. Whoever took part begins again with the tokens that
+// were known before; nobody but the log sees more than a pause.
 void EngineLoop::fall_back(const std::string& what) {
   fmt::print(stderr, "millrace: {}; from now on steps run op by op\n", what);
   parts_->runner->abandon();
@@ -141,7 +142,8 @@ void EngineLoop::fall_back(const std::string& what) {
     if (std::exchange(running->in_flight, 0) > 0) restart(*running);
 }
 
-// Like a request that gave its memory up for others, but that what it holds is of no use to anybody.
+// Like a request that gave its memory up for others, but that what it holds is of no use to
+// anybody.
 void EngineLoop::restart(Running& running) {
   unschedule(running);
   if (running.lease) {

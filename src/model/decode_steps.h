@@ -22,10 +22,10 @@ struct DecodeTuning {
   int in_flight = 3;  // tiles
   int slack = 0;      // producers that may be missing when readers begin to look
   int most_tiles = 16;
-  int cluster = 1;  // multiprocessors that share units: 1 or 2
-  double patience = 0;  // seconds that a step may take before it is given up; 0: the device's
-  int jam = -1;         // a phase that gets stuck, for tests
-  bool bare = false;    // only reads, and computes nothing: see launch_decode_bound()
+  int cluster = 1;           // multiprocessors that share units: 1 or 2
+  double patience = 0;       // seconds that a step may take before it is given up; 0: the device's
+  int jam = -1;              // a phase that gets stuck, for tests
+  bool bare = false;         // only reads, and computes nothing: see launch_decode_bound()
   bool any_context = false;  // also where op by op is faster
 };
 

@@ -1,5 +1,5 @@
-// The decode step as one kernel, on the emulated device unless another is asked for: its logits, and
-// what becomes of a step that gets stuck.
+// The decode step as one kernel, on the emulated device unless another is asked for: its logits,
+// and what becomes of a step that gets stuck.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,8 +62,8 @@ class BothWays {
  public:
   BothWays(EngineParts& parts, int sequences) : parts_(&parts) {
     for (auto& runner : runners_)
-      runner = std::make_unique<Runner>(*parts.model, *parts.device, *parts.cache,
-                                        parts.sizes.limits);
+      runner =
+          std::make_unique<Runner>(*parts.model, *parts.device, *parts.cache, parts.sizes.limits);
     for (int i = 0; i < sequences; ++i) {
       std::vector<TokenId> prompt;
       for (int t = 0; t < 4 + 7 * i; ++t) prompt.push_back((31 * i + 7 * t) % 512);
@@ -73,7 +73,8 @@ class BothWays {
         const StepSpan span = {&memories_[way].back(), prompt, SpanKind::Prefill, Logits::None};
         for (std::size_t first = 0; first < prompt.size(); first += 32) {
           StepSpan part = span;
-          part.tokens = span.tokens.subspan(first, std::min<std::size_t>(32, prompt.size() - first));
+          part.tokens =
+              span.tokens.subspan(first, std::min<std::size_t>(32, prompt.size() - first));
           runners_[way]->run({&part, 1});
         }
       }

@@ -2,9 +2,11 @@
 // both take, where does the time go inside?
 //
 //   decode_bench MODEL [check] [time] [timeline=FILE] [batches=1,2] [contexts=1024]
-//                [soak=STEPS] [stuck=PHASE] [steps=20] [in_flight=2,3,4] [slack=0,8] [tiles=16] [cluster=1,2] [device=cuda]
+//                [soak=STEPS] [stuck=PHASE] [steps=20] [in_flight=2,3,4] [slack=0,8] [tiles=16]
+//                [cluster=1,2] [device=cuda]
 //
-// FILE.svg is a picture, any other name a trace for ui.perfetto.dev. MODEL is a folder, or a config.json whose weights are then random. Exits with 1 if logits differ.
+// FILE.svg is a picture, any other name a trace for ui.perfetto.dev. MODEL is a folder, or a
+// config.json whose weights are then random. Exits with 1 if logits differ.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -140,7 +142,8 @@ class DecodeBench {
     }
     const bool good = worst < 4e-2;
     fmt::print(
-        "check batch {} context {} cluster {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by "
+        "check batch {} context {} cluster {}: worst relative error {:.2e}, {} of {} greedy tokens "
+        "equal; by "
         "step{} {}\n",
         batch, context, cluster, worst, same, rows, errors, good ? "ok" : "WRONG");
     if (const std::string failure = steps().failure(); !failure.empty())
@@ -188,8 +191,9 @@ class DecodeBench {
                 std::fflush(stdout);
               }
         steps().tune({.bare = true, .any_context = true});
-        fmt::print(" the same reading and barriers alone: {:.4f}; its bytes at {:.0f} GB/s: {:.4f}\n",
-                   time(batch, context), ceilings.read_gb_s, bytes / ceilings.read_gb_s * 1e-6);
+        fmt::print(
+            " the same reading and barriers alone: {:.4f}; its bytes at {:.0f} GB/s: {:.4f}\n",
+            time(batch, context), ceilings.read_gb_s, bytes / ceilings.read_gb_s * 1e-6);
       }
   }
 

@@ -50,13 +50,13 @@ struct Thread {
   }
 };
 
-// A block, or several at once; kept from launch to launch so that stacks are made once. A fiber runs
-// one thread after another as long as they do not wait: a kernel without barriers needs a single
-// one.
+// A block, or several at once; kept from launch to launch so that stacks are made once. A fiber
+// runs one thread after another as long as they do not wait: a kernel without barriers needs a
+// single one.
 class BlockRunner {
  public:
-  // Blocks [first, first + count) of the grid, in the order of x, y, z; each has `shared_bytes` from
-  // `shared` on.
+  // Blocks [first, first + count) of the grid, in the order of x, y, z; each has `shared_bytes`
+  // from `shared` on.
   void run(unsigned first, unsigned count, Index extent, Index grid, std::byte* shared,
            std::size_t shared_bytes, const std::function<void()>& kernel, unsigned wave) {
     const unsigned in_block = extent.x * extent.y * extent.z;
@@ -73,13 +73,12 @@ class BlockRunner {
       const auto block = static_cast<unsigned>(t / in_block);
       const auto i = static_cast<unsigned>(t % in_block);
       const unsigned at = first + block;
-      thread.state = {
-          .thread = {i % extent.x, i / extent.x % extent.y, i / (extent.x * extent.y)},
-          .block = {at % grid.x, at / grid.x % grid.y, at / (grid.x * grid.y)},
-          .block_extent = extent,
-          .grid_extent = grid,
-          .dynamic_shared = shared + block * shared_bytes,
-          .dynamic_shared_bytes = shared_bytes};
+      thread.state = {.thread = {i % extent.x, i / extent.x % extent.y, i / (extent.x * extent.y)},
+                      .block = {at % grid.x, at / grid.x % grid.y, at / (grid.x * grid.y)},
+                      .block_extent = extent,
+                      .grid_extent = grid,
+                      .dynamic_shared = shared + block * shared_bytes,
+                      .dynamic_shared_bytes = shared_bytes};
       thread.block = &blocks_[block];
       thread.some = &some_[block];
       thread.wave = &waves_[block * waves_in_block + i / wave];

@@ -94,7 +94,7 @@ inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const 
 
 // What a wave has seen so far, for query head g where lane = 4g + t.
 struct WaveState {
-  Words4 q[2];       // dimensions 32c + 8t ..
+  Words4 q[2];      // dimensions 32c + 8t ..
   float out[8][4];  // [j][i]: dimension 8 (2t + i) + j; the last two are no row's
   float best;
   float total;  // of this lane's tokens
@@ -194,7 +194,8 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
 #pragma unroll
     for (int c = 0; c < 2; ++c)
       if (g < group)
-        s.q[c] = *reinterpret_cast<const Words4*>(scratch.queries + g * (kDim / 2) + 16 * c + 4 * t);
+        s.q[c] =
+            *reinterpret_cast<const Words4*>(scratch.queries + g * (kDim / 2) + 16 * c + 4 * t);
     int turn = 0;
     for (std::int64_t block = item.first_block; block < item.last_block && !*b.stuck;
          block += 4, turn ^= 1) {
@@ -217,7 +218,7 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
 #pragma unroll
         for (int j = 0; j < 8; j += 4)
           *reinterpret_cast<Floats4*>(to + 8 * i + j) = {s.out[j][i], s.out[j + 1][i],
-                                                        s.out[j + 2][i], s.out[j + 3][i]};
+                                                         s.out[j + 2][i], s.out[j + 3][i]};
       if (t == 0) {
         scratch.best[wave * kGroup + g] = s.best;
         scratch.total[wave * kGroup + g] = s.total;

@@ -18,8 +18,8 @@ struct Block {
   std::uint64_t* empty;  // all waves are through with it
   std::uint64_t* part_full;
   std::uint64_t* part_empty;
-  std::byte* near_sums;      // [parity][slot][other block][lane]: what others send
-  std::byte* near_squares;   // [parity][other block][row]
+  std::byte* near_sums;     // [parity][slot][other block][lane]: what others send
+  std::byte* near_squares;  // [parity][other block][row]
   volatile int* opened;     // phases up to this one may look for their inputs
   volatile int* stuck;      // the step is given up: nobody waits any more
   volatile int* finished;   // by wave of the epilogue

@@ -25,8 +25,8 @@ class Reader {
     for (int phase = 0; phase < p_.phase_count; ++phase) {
       const DecodeStop stop = b_.stops[phase];
       if (phase > 0) await_input(b_, phase);
-      const int producers = stop.phase.kind == DecodePhaseKind::Attention ? attend()
-                                                                         : multiply(stop);
+      const int producers =
+          stop.phase.kind == DecodePhaseKind::Attention ? attend() : multiply(stop);
       sync_multipliers();
       if (lane_ == 0 && wave_ < producers) count_up(b_.hint(phase));
     }

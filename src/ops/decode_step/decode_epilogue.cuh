@@ -169,8 +169,8 @@ class Epilogue {
   __device__ float add_others_squares(float own) {
     constexpr int kRowBytes = 8 * kDecodeStepMostRows;
     const int others = split_ - 1;
-    std::byte* places =
-        b_.near_squares + (near_turn_ * kDecodeEpilogueWaves + wave_) * others * kRowBytes + 8 * row_;
+    std::byte* places = b_.near_squares +
+                        (near_turn_ * kDecodeEpilogueWaves + wave_) * others * kRowBytes + 8 * row_;
     for (int rank = 0; rank < split_; ++rank)
       if (rank != rank_)
         store_near(places + (rank_ < rank ? rank_ : rank_ - 1) * kRowBytes, rank,
@@ -193,8 +193,8 @@ class Epilogue {
     for (int k = 0; k < p_.taps - 1; ++k) {
       const int position = span_.position - (p_.taps - 1 - k);
       if (position < span_.conv_from || position < 0) continue;
-      const Floats2 v =
-          *reinterpret_cast<const Floats2*>(ring + position % static_cast<int>(p_.ring) * p_.hidden);
+      const Floats2 v = *reinterpret_cast<const Floats2*>(
+          ring + position % static_cast<int>(p_.ring) * p_.hidden);
       const Floats2 w = *reinterpret_cast<const Floats2*>(kernel + k * p_.hidden);
       columns.sum.x = fmaf(w.x, v.x, columns.sum.x);
       columns.sum.y = fmaf(w.y, v.y, columns.sum.y);
@@ -223,7 +223,8 @@ class Epilogue {
                   bits_of_float(now.y));
       *at = now;
     } else if (ph.kind == DecodePhaseKind::Conv) {
-      const Floats2 now = {rounded(sum.x) * rounded(sums[2].x), rounded(sum.y) * rounded(sums[2].y)};
+      const Floats2 now = {rounded(sum.x) * rounded(sums[2].x),
+                           rounded(sum.y) * rounded(sums[2].y)};
       store_word(out + unit * 4 + pair_,
                  pack_pair(rounded(sums[1].x) * fmaf(columns.tap.x, now.x, columns.sum.x),
                            rounded(sums[1].y) * fmaf(columns.tap.y, now.y, columns.sum.y)));
@@ -232,20 +233,20 @@ class Epilogue {
       store_word(out + unit * 4 + pair_, pack_pair(sum.x, sum.y));
     } else {
       *reinterpret_cast<Floats2*>(p_.logits + row_ * p_.logits_stride + unit * kDecodeSubRows +
-                                 2 * pair_) = sum;
+                                  2 * pair_) = sum;
     }
   }
 
   __device__ Floats2* residual(int own_unit) const {
     return reinterpret_cast<Floats2*>(b_.residual + (own_unit * kRows + row_) * kDecodeSubRows +
-                                     2 * pair_);
+                                      2 * pair_);
   }
   // The residual stream begins as the token's embedding.
   __device__ void take_embedding(const DecodeStop& stop) const {
     if (!mine_) return;
     const auto* table = static_cast<const std::uint16_t*>(p_.embedding);
     const std::int64_t token = token_of(p_, row_);
-    for (int group = wave_; ; group += kDecodeEpilogueWaves) {
+    for (int group = wave_;; group += kDecodeEpilogueWaves) {
       const int unit = stop.units.first + group * split_ + rank_;
       if (unit >= stop.units.last) break;
       const auto v = *reinterpret_cast<const std::uint32_t*>(table + token * p_.hidden +

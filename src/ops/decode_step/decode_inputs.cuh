@@ -10,11 +10,11 @@ namespace millrace::MILLRACE_GPU::decode {
 template <int kRows>
 class Inputs {
  public:
-  // Sixteen loads of 16 bytes on their way at most: rows, strips of each, parts of attention.
+  // Loads of 16 bytes on their way: at most sixteen, of rows and strips; eight of attention's parts.
   static constexpr int kQuads = kRows < 8 ? 2 : 1;   // of a normed input: every fourth strip
   static constexpr int kOctets = kRows < 8 ? 4 : 2;  // of a packed one: every eighth
-  static constexpr int kPartRows = kRows < 4 ? kRows : 4;
-  static constexpr int kPartsAtOnce = kRows < 4 ? 8 : 4;
+  static constexpr int kPartRows = kRows < 2 ? kRows : 2;
+  static constexpr int kPartsAtOnce = 8 / kPartRows;
 
   __device__ Inputs(const DecodeStepParams& p, const Block& b) : p_(p), b_(b) {
     wave_ = static_cast<int>(threadIdx.x) / kLanes;
@@ -95,8 +95,7 @@ class Inputs {
                               float_of_bits(v[r][j].z), float_of_bits(v[r][j].w)};
           squares_[r] += x[0] * x[0] + x[1] * x[1] + x[2] * x[2] + x[3] * x[3];
           if (first + 4 * j < own.count && r < b_.rows)
-            *reinterpret_cast<Words2*>(
-                place(r, (first + 4 * j) * kDecodeStripColumns + column)) = {
+            *reinterpret_cast<Words2*>(place(r, (first + 4 * j) * kDecodeStripColumns + column)) = {
                 pack_pair(x[0] * weights[j].x, x[1] * weights[j].y),
                 pack_pair(x[2] * weights[j].z, x[3] * weights[j].w)};
         }
@@ -146,8 +145,8 @@ class Inputs {
 #pragma unroll
         for (int j = 0; j < kOctets; ++j)
           if (first + 8 * j < own.count && r < b_.rows)
-            *reinterpret_cast<Words4*>(
-                place(r, (first + 8 * j) * kDecodeStripColumns + column)) = v[r][j];
+            *reinterpret_cast<Words4*>(place(r, (first + 8 * j) * kDecodeStripColumns + column)) =
+                v[r][j];
     }
     return looks;
   }

@@ -36,7 +36,8 @@ int PlannedPhase::most_units() const {
 
 int PlannedPhase::producers() const {
   int count = 0;
-  for (int p = 0; p < static_cast<int>(ranges.size()); ++p) count += std::min(units_of(p), kDecodeEpilogueWaves);
+  for (int p = 0; p < static_cast<int>(ranges.size()); ++p)
+    count += std::min(units_of(p), kDecodeEpilogueWaves);
   return count;
 }
 
@@ -89,9 +90,9 @@ DecodePlan plan_decode_step(const DecodeShape& shape, int processors, int cluste
                        std::int64_t units, std::int64_t words) {
     PlannedPhase phase{kind, source, layer, k, units};
     phase.subs = kind == DecodePhaseKind::Conv ? 3 : 1;
-    phase.is_ffn = layer >= 0 && !plan.phases.empty() &&
-                   (kind == DecodePhaseKind::Swiglu ||
-                    plan.phases.back().kind == DecodePhaseKind::Swiglu);
+    phase.is_ffn =
+        layer >= 0 && !plan.phases.empty() &&
+        (kind == DecodePhaseKind::Swiglu || plan.phases.back().kind == DecodePhaseKind::Swiglu);
     phase.in = input;
     phase.out = input = plan.row_words;
     plan.row_words += (words + 31) / 32 * 32;  // 128 bytes

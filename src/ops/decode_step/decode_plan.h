@@ -33,7 +33,7 @@ struct PlannedPhase {
   bool is_ffn = false;  // of the layer's feed-forward half
   std::int64_t in = 0;  // words in a sequence's part of the exchange memory
   std::int64_t out = 0;
-  std::int64_t weights = 0;  // first byte in the packed weights: the same for any cluster
+  std::int64_t weights = 0;         // first byte in the packed weights: the same for any cluster
   std::vector<DecodeRange> ranges;  // by multiprocessor
 
   std::int64_t unit_bytes() const { return subs * k * kDecodeSubRows * 2; }

@@ -69,8 +69,7 @@ class Multiplier {
 #pragma unroll
     for (int i = 0; i < kDecodeTileStrips; ++i) {
       pieces.at[i] = {};
-      if (i < strips)
-        pieces.at[i] = *reinterpret_cast<const Words4*>(from + i * kDecodeStripBytes);
+      if (i < strips) pieces.at[i] = *reinterpret_cast<const Words4*>(from + i * kDecodeStripBytes);
     }
     return pieces;
   }

@@ -59,17 +59,18 @@ constexpr std::int64_t decode_near_bytes(int rows) {
 }
 // Of two phases in turn: sums of units, and sums of squares.
 constexpr std::int64_t decode_all_near_bytes(int slots, int rows, int cluster) {
-  return cluster == 1 ? 0 : 2 * (cluster - 1) *
-                                  (slots * decode_near_bytes(rows) +
-                                   kDecodeEpilogueWaves * 8 * kDecodeStepMostRows);
+  return cluster == 1 ? 0
+                      : 2 * (cluster - 1) *
+                            (slots * decode_near_bytes(rows) +
+                             kDecodeEpilogueWaves * 8 * kDecodeStepMostRows);
 }
 // All but the ring and the partial sums.
 constexpr std::int64_t decode_fixed_bytes(int most_strips, int rows, std::int64_t phases,
                                           std::int64_t most_hidden_units, int near_slots,
                                           int cluster) {
   return decode_input_bytes(most_strips, rows) + phases * std::int64_t{sizeof(DecodeStop)} +
-         most_hidden_units * kDecodeSubRows * rows * 4        // residual
-         + 2 * kDecodeWaves * kDecodeStepMostRows * 4         // squares
+         most_hidden_units * kDecodeSubRows * rows * 4  // residual
+         + 2 * kDecodeWaves * kDecodeStepMostRows * 4   // squares
          + decode_all_near_bytes(near_slots, rows, cluster) +
          (2 * kDecodeMostTiles + 2 * kDecodeMostParts) * 8  // mbarriers
          + 128;

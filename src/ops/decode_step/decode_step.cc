@@ -12,8 +12,8 @@ std::string to_string(const DecodeStep::Key& key) {
 }
 
 std::span<const KernelSpec<DecodeStep>> kernels_of(DecodeStep) {
-  static const std::vector<KernelSpec<DecodeStep>> kAll = join_kernels<DecodeStep>(
-      {cuda::decode_step_kernels(), emulated::decode_step_kernels()});
+  static const std::vector<KernelSpec<DecodeStep>> kAll =
+      join_kernels<DecodeStep>({cuda::decode_step_kernels(), emulated::decode_step_kernels()});
   return kAll;
 }
 

@@ -78,8 +78,8 @@ struct DecodeRange {
 
 // What one launch needs. Pointers are into device memory.
 struct DecodeStepParams {
-  const DecodePhase* phases;   // [phase_count]
-  const DecodeRange* ranges;   // [phase_count][processors]
+  const DecodePhase* phases;  // [phase_count]
+  const DecodeRange* ranges;  // [phase_count][processors]
   std::int32_t phase_count;
   std::int32_t processors;
   std::int32_t cluster;    // neighbours that work together: 1 or more

@@ -22,9 +22,8 @@ std::string rejects(const DecodeStep::Key& key, const DeviceTraits& traits) {
 }  // namespace
 
 std::span<const KernelSpec<DecodeStep>> decode_step_kernels() {
-  static constexpr KernelSpec<DecodeStep> kSpecs[] = {{"persistent", kGpuBackend,
-                                                       Priority::Specialized, rejects,
-                                                       run_decode_step}};
+  static constexpr KernelSpec<DecodeStep> kSpecs[] = {
+      {"persistent", kGpuBackend, Priority::Specialized, rejects, run_decode_step}};
   return kSpecs;
 }
 

@@ -1,5 +1,5 @@
-// One thread of a block that opens phases as their inputs come near completion, and gives the step up
-// when it takes too long.
+// One thread of a block that opens phases as their inputs come near completion, and gives the step
+// up when it takes too long.
 #pragma once
 
 #include "ops/decode_step/decode_block.cuh"

@@ -1,5 +1,6 @@
 // The words that the decode step is written in beside gpu.h's: bulk copies, mbarriers, words that
-// other multiprocessors write, the other blocks of a cluster. For NVIDIA from sm_90 on, and emulated.
+// other multiprocessors write, the other blocks of a cluster. For NVIDIA from sm_90 on, and
+// emulated.
 //
 //   init_barrier, expect_bytes, arrive, has_turned   mbarriers in shared memory
 //   copy_bulk(to, from, bytes, barrier)              into shared memory; arrives at the barrier

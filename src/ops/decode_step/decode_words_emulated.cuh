@@ -143,9 +143,10 @@ template <typename Parameters>
 void launch_together(void (*kernel)(Parameters), int blocks, int threads, int cluster,
                      std::int64_t shared_bytes, Stream&, const Parameters& parameters) {
   check(cluster == 1 || cluster == kEmulatedCluster, "the emulation has clusters of two");
-  run_grid({static_cast<unsigned>(blocks), 1, 1}, {static_cast<unsigned>(threads), 1, 1},
-           static_cast<std::size_t>(shared_bytes), [&] { kernel(parameters); }, kWave,
-           /*together=*/true);
+  run_grid(
+      {static_cast<unsigned>(blocks), 1, 1}, {static_cast<unsigned>(threads), 1, 1},
+      static_cast<std::size_t>(shared_bytes), [&] { kernel(parameters); }, kWave,
+      /*together=*/true);
 }
 
 template <typename Parameters>
