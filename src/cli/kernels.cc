@@ -88,6 +88,7 @@ Status kernels(const KernelsOptions& options) {
                       {"uses", report.uses},
                       {"kernel", report.verdicts.front().kernel},
                       {"priority", to_string(report.verdicts.front().priority)},
+                      {"note", report.note},
                       {"lost", std::move(lost)}});
     }
     const Json out = {{"device", traits.name},
@@ -107,6 +108,7 @@ Status kernels(const KernelsOptions& options) {
     for (const KernelVerdict& verdict : report.verdicts)
       fmt::print("  {} {:<18} {:<12} {}\n", verdict.reason.empty() ? "*" : " ", verdict.kernel,
                  to_string(verdict.priority), verdict.reason);
+    if (!report.note.empty()) fmt::print("    {}\n", report.note);
   }
   return {};
 }

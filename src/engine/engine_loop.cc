@@ -123,7 +123,11 @@ void EngineLoop::loop() {
       signal_.wait(seen, std::memory_order_acquire);
     } else {
       try {
-        step();
+        try {
+          step();
+        } catch (const StuckStep& stuck) {
+          fall_back(stuck.what());
+        }
       } catch (const DeviceError& error) {
         break_down(error.what());
       }
@@ -137,6 +141,38 @@ void EngineLoop::loop() {
     break_down(error.what());
   }
   take_commands();
+}
+
+// The steps in flight have come to nothing. Whoever took part begins again with the tokens that
+// were known before; nobody but the log sees more than a pause.
+void EngineLoop::fall_back(const std::string& what) {
+  fmt::print(stderr, "millrace: {}; from now on steps run op by op\n", what);
+  parts_->runner->abandon();
+  ended_ = begun_;
+  for (const auto& running : ending_) {
+    running->keeps_memory = false;
+    ledger_.release(std::move(running->lease));
+  }
+  ending_.clear();
+  for (const auto& [id, running] : requests_)
+    if (std::exchange(running->in_flight, 0) > 0) restart(*running);
+}
+
+// Like a request that gave its memory up for others, but that what it holds is of no use to
+// anybody.
+void EngineLoop::restart(Running& running) {
+  unschedule(running);
+  if (running.lease) {
+    running.keeps_memory = false;
+    ledger_.release(std::move(running.lease));
+    running.keeps_memory = true;
+  }
+  running.drafts.clear();
+  running.scheduled = true;
+  scheduler_.submit({.id = running.id,
+                     .tokens = std::ssize(running.tokens),
+                     .priority = running.state->request.priority,
+                     .waits_for_tokens = running.drafter != nullptr});
 }
 
 // After the device has failed nothing can be computed any more: whoever runs or waits is told, and

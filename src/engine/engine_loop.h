@@ -79,6 +79,8 @@ class EngineLoop final : public Engine {
   Result<SampledToken> token_of(Running& running, std::int64_t row, std::int64_t position);
   void unschedule(Running& running);
   void finish(Running& running, FinishReason reason, std::string error = {});
+  void fall_back(const std::string& what);
+  void restart(Running& running);
   void break_down(const std::string& what);
   void publish_stats();
   RequestState describe(const Running& running) const;

@@ -136,6 +136,7 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
     std::fill_n(host.row_spans + row, count, static_cast<std::int32_t>(i));
     input.batch.max_count = std::max(input.batch.max_count, count);
     row += count;
+    input.longest = std::max(input.longest, first + count);
     const std::int64_t wanted = span.logits == Logits::None  ? 0
                                 : span.logits == Logits::All ? count
                                                              : 1;
@@ -181,8 +182,9 @@ void Runner::launch(const StepInput& input, ForwardObserver* observer) {
   };
   const bool decodes = input.batch.max_count == 1 && input.logit_count == input.batch.rows;
   if (!decodes || observer) return work();
-  std::vector<Recorded>& graphs = input.samples ? decode_graphs_ : forward_graphs_;
-  Recorded& recorded = graphs[static_cast<std::size_t>(input.batch.rows)];
+  auto& graphs = input.samples ? decode_graphs_ : forward_graphs_;
+  Recorded& recorded =
+      graphs[static_cast<std::size_t>(input.batch.rows)][model_->runs_whole(input) ? 1 : 0];
   ++recorded.times;
   if (recorded.times == 2) recorded.graph = device_->record(*stream_, work);
   if (recorded.graph)
@@ -266,9 +268,21 @@ void Runner::choose() {
 void Runner::end() {
   check(ended_ < begun_, "no step is in flight");
   check(ended_ + 1 < begun_ || !waits_for_masks(), "a step ends before it has chosen");
-  const Step& step = steps_[static_cast<std::size_t>(ended_++ % kInFlight)];
+  const Step& step = steps_[static_cast<std::size_t>(ended_ % kInFlight)];
   step.done->wait();
+  if (const DecodeSteps* steps = model_->decode_steps())
+    if (const std::string failure = steps->failure(); !failure.empty()) throw StuckStep(failure);
+  ++ended_;
   logit_count_ = step.input.logit_count;
+}
+
+void Runner::abandon() {
+  device_->synchronize(*stream_);
+  ended_ = begun_;
+  model_->decode_steps()->tune({.enabled = false});
+  for (auto* graphs : {&decode_graphs_, &forward_graphs_})
+    for (auto& both : *graphs) both = {};
+  for (Step& step : steps_) step.waits = false;
 }
 
 void Runner::run(std::span<const StepSpan> spans, ForwardObserver* observer) {

@@ -16,6 +16,12 @@ namespace millrace {
 
 enum class Logits { None, Last, All };
 
+// A step was given up by the device, which is otherwise well: see Runner::abandon().
+class StuckStep : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
 // In StepSpan::tokens: the token that an earlier step chose for the sequence, on the device.
 constexpr std::int32_t kChosenOnDevice = -1;
 
@@ -58,8 +64,12 @@ class Runner {
   bool waits_for_masks() const;
   void set_mask(std::int64_t row, std::span<const std::uint32_t> mask);
   void choose();
-  // Waits for the oldest step that was begun and not ended.
+  // Waits for the oldest step that was begun and not ended. Throws StuckStep, and the step counts
+  // as not ended, if it was given up.
   void end();
+  // After a StuckStep: forgets the steps in flight, of which nothing can be used, and runs the
+  // following without the kernel that got stuck.
+  void abandon();
   // Both, for those who have one step at a time.
   void run(std::span<const StepSpan> spans, ForwardObserver* observer = nullptr);
 
@@ -143,14 +153,16 @@ class Runner {
   DeviceBuffer results_;       // pinned; written by the step, a part for each in flight
   DeviceBuffer host_masks_;    // pinned, a part for each in flight
   DeviceBuffer masks_;         // empty where the device uses the host's memory
-  // Steps of decodes alone, by the number of sequences: their launches are always the same.
+  // Steps of decodes alone, by the number of sequences, op by op and as one kernel: their launches
+  // are always the same.
   // Recorded when a size is seen for the second time: the first finds libraries' ways.
   struct Recorded {
     std::int64_t times = 0;
     std::unique_ptr<Graph> graph;
   };
-  std::vector<Recorded> decode_graphs_;
-  std::vector<Recorded> forward_graphs_;  // without the choice of tokens
+  using RecordedSteps = std::vector<std::array<Recorded, 2>>;
+  RecordedSteps decode_graphs_;
+  RecordedSteps forward_graphs_;  // without the choice of tokens
 };
 
 }  // namespace millrace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "cache/cache_storage.h"
@@ -21,6 +22,11 @@ struct DecodeTuning {
   int in_flight = 3;  // tiles
   int slack = 0;      // producers that may be missing when readers begin to look
   int most_tiles = 16;
+  int cluster = 1;           // multiprocessors that share units: 1 or 2
+  double patience = 0;       // seconds that a step may take before it is given up; 0: the device's
+  int jam = -1;              // a phase that gets stuck, for tests
+  bool bare = false;         // only reads, and computes nothing: see launch_decode_bound()
+  bool any_context = false;  // also where op by op is faster
 };
 
 class DecodeSteps {
@@ -35,28 +41,47 @@ class DecodeSteps {
               const float* sines, Device& device);
 
   bool can_run(const StepInput& input) const;
+  // So many sequences: up to which context a step is faster than op by op; 0: it does not fit.
+  std::int64_t most_context(std::int64_t rows) const;
+  // The same in words.
+  std::string use() const;
   // Queues the step, for which can_run() holds. Steps must not overlap: all on one stream, or each
   // behind the one before.
   void launch(const StepInput& input, const Workspace& workspace, const CacheStorage& cache,
               Stream& stream) const;
 
-  const DecodePlan& plan() const { return plan_; }
+  // Why a step was given up: none will run any more, and of those since the last good one nothing
+  // can be used. Empty if all is well, and once switched off.
+  std::string failure() const;
+
+  // Of steps of so many sequences.
+  const DecodePlan& plan(std::int64_t rows) const { return way_of(rows)->plan; }
   void tune(const DecodeTuning& tuning) { tuning_ = tuning; }
   // From the next step on each leaves clock stamps: see stamps().
   void keep_stamps();
-  // Of the last step: [processors][phases][kDecodeStamps].
-  std::vector<std::int64_t> stamps() const;
+  // Of the last step, if it had so many sequences: [processors][phases][kDecodeStamps].
+  std::vector<std::int64_t> stamps(std::int64_t rows) const;
 
  private:
-  void add_phases(const ModelWeights& weights, Stream& stream);
+  // The plan for clusters of one size, on the device.
+  struct Way {
+    DecodePlan plan;
+    DeviceBuffer phases, ranges;
+    DecodeSharedLayout layouts[4];  // for 1, 2, 4 and 8 rows; not to be used where tiles is 0
+  };
+  void add_way(const DecodeShape& shape, int cluster, Stream& stream);
+  // Null where steps of so many sequences do not fit.
+  const Way* way_of(std::int64_t rows) const;
+  double patience() const;
+  std::vector<DecodePhase> device_phases(const DecodePlan& plan, const ModelWeights& weights) const;
+  void pack_weights(const DecodePlan& plan, const ModelWeights& weights, Stream& stream);
 
   const KernelSpec<DecodeStep>* kernel_;
   Device* device_;
-  DecodePlan plan_;
   DecodeTuning tuning_;
-  DecodeStepParams params_ = {};   // all but what changes from step to step
-  DecodeSharedLayout layouts_[4];  // for 1, 2, 4 and 8 rows
-  DeviceBuffer packed_, phases_, firsts_, exchange_, hints_, state_, stamps_;
+  DecodeStepParams params_ = {};  // all but what changes from step to step
+  std::vector<Way> ways_;         // in order of cluster sizes
+  DeviceBuffer packed_, exchange_, hints_, state_, alarm_, host_alarm_, stamps_;
 };
 
 }  // namespace millrace

@@ -26,7 +26,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
                    Stream& stream, ForwardObserver* observer) const {
   check(input.batch.rows <= workspace.max_rows() && input.logit_count <= workspace.max_logit_rows(),
         "a step is larger than its workspace");
-  if (observer == nullptr && decode_steps_ && decode_steps_->can_run(input)) {
+  if (observer == nullptr && runs_whole(input)) {
     decode_steps_->launch(input, workspace, cache, stream);
   } else {
     blocks(input, workspace, cache, stream, observer);

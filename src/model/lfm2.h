@@ -35,6 +35,7 @@ struct StepInput {
   BatchView batch;
   const std::int32_t* logit_rows = nullptr;  // rows whose logits are wanted, ascending
   std::int64_t logit_count = 0;
+  std::int64_t longest = 0;  // tokens of a sequence after the step, at most
   // How the rows of logits choose their tokens, if the step shall do that: see SampleParams.
   const SampleRow* samples = nullptr;  // [logit_count]
   std::uint16_t* history = nullptr;    // [slots][vocab]
@@ -60,6 +61,7 @@ struct KernelReport {
   std::string key;
   int uses = 0;  // places in the model
   std::vector<KernelVerdict> verdicts;
+  std::string note;  // when it is used
 };
 
 class Lfm2 {
@@ -80,6 +82,11 @@ class Lfm2 {
   const std::vector<KernelReport>& kernels() const { return reports_; }
   // Null where steps run op by op.
   DecodeSteps* decode_steps() const { return decode_steps_.get(); }
+
+  // Does forward() run that step as one kernel?
+  bool runs_whole(const StepInput& input) const {
+    return decode_steps_ && decode_steps_->can_run(input);
+  }
 
   // Can a step choose tokens itself?
   bool can_sample() const { return sample_ != nullptr; }

@@ -111,10 +111,12 @@ Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device
   device.synchronize(*stream);
   model.cosines_ = model.tables_[0].as<float>();
   model.sines_ = model.tables_[1].as<float>();
-  if (const auto* kernel = model.choose_decode_step(device, kv_dtype, overrides))
+  if (const auto* kernel = model.choose_decode_step(device, kv_dtype, overrides)) {
     model.decode_steps_ = std::make_unique<DecodeSteps>(
         *DecodeSteps::key_of(model.config_, model.weights_, kv_dtype), *kernel, model.config_,
         model.weights_, model.cosines_, model.sines_, device);
+    model.reports_.back().note = model.decode_steps_->use();
+  }
   return model;
 }
 

@@ -69,8 +69,14 @@ std::span<const KernelSpec<NormShortConv>> norm_short_conv_kernels() {
 std::span<const KernelSpec<DecodeStep>> decode_step_kernels() {
   return {};
 }
+void run_decode_bound(const DecodeStepLaunch&, Stream&) {
+  check(false, "a kernel is launched that this build lacks");
+}
 void run_decode_pack(const DecodePack&, Stream&) {
   check(false, "weights are packed for a kernel that this build lacks");
+}
+int most_decode_clusters(int, int, std::int64_t, Stream&) {
+  return 0;
 }
 GpuCeilingKernels gpu_ceiling_kernels() {
   return {};

@@ -2,12 +2,15 @@
 // both take, where does the time go inside?
 //
 //   decode_bench MODEL [check] [time] [timeline=FILE] [batches=1,2] [contexts=1024]
-//                [in_flight=2,3,4] [slack=0,8] [tiles=16]
+//                [soak=STEPS] [stuck=PHASE] [steps=20] [in_flight=2,3,4] [slack=0,8] [tiles=16]
+//                [cluster=1,2] [device=cuda]
 //
-// MODEL is a folder, or a config.json whose weights are then random. Exits with 1 if logits differ.
+// FILE.svg is a picture, any other name a trace for ui.perfetto.dev. MODEL is a folder, or a
+// config.json whose weights are then random. Exits with 1 if logits differ.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -18,6 +21,8 @@
 #include "base/json.h"
 #include "engine/load.h"
 #include "engine/parts.h"
+#include "ops/machine_ceilings.h"
+#include "timeline.h"
 
 namespace millrace {
 namespace {
@@ -44,6 +49,8 @@ class DecodeBench {
     if (options_.contains("check")) good = check_all();
     if (options_.contains("time")) time_all();
     if (options_.contains("timeline")) timeline(options_.at("timeline"));
+    if (options_.contains("soak")) good &= soak(numbers(options_, "soak", "").front());
+    if (options_.contains("stuck")) good &= get_stuck();
     return good;
   }
 
@@ -85,12 +92,13 @@ class DecodeBench {
   bool check_all() {
     bool good = true;
     const auto most = static_cast<int>(parts_.sizes.context) - 40;
-    for (const int batch : numbers(options_, "batches", "1,2,3,4,8,1"))
-      for (const int context : numbers(options_, "contexts", "0,5,700"))
-        good &= check_one(batch, std::min(context, most));
+    for (const int cluster : numbers(options_, "cluster", "1"))
+      for (const int batch : numbers(options_, "batches", "1,2,3,4,8,1"))
+        for (const int context : numbers(options_, "contexts", "0,5,700"))
+          good &= check_one(batch, std::min(context, most), cluster);
     return good;
   }
-  bool check_one(int batch, int context) {
+  bool check_one(int batch, int context, int cluster) {
     const std::unique_ptr<Runner> runners[2] = {runner(), runner()};
     std::vector<SequenceMemory> memories[2];
     steps().tune({.enabled = false});
@@ -98,18 +106,20 @@ class DecodeBench {
       std::vector<TokenId> prompt(static_cast<std::size_t>(context + (context > 0 ? 7 * i : 0)));
       for (TokenId& token : prompt) token = next_token();
       for (int k = 0; k < 2; ++k) {
-        memories[k].push_back(open(static_cast<std::int64_t>(prompt.size()) + 32));
+        memories[k].push_back(open(static_cast<std::int64_t>(prompt.size()) + 32 +
+                                   numbers(options_, "steps", "20").front()));
         prefill(*runners[k], memories[k].back(), prompt);
       }
     }
     double worst = 0;
     int same = 0, rows = 0;
     std::string errors;
-    for (int step = 0; step < 20; ++step) {
+    const int steps_to_check = numbers(options_, "steps", "20").front();
+    for (int step = 0; step < steps_to_check; ++step) {
       std::vector<TokenId> tokens(static_cast<std::size_t>(batch));
       for (TokenId& token : tokens) token = next_token();
       for (int k = 0; k < 2; ++k) {
-        steps().tune({.enabled = k == 1});
+        steps().tune({.enabled = k == 1, .cluster = cluster});
         decode(*runners[k], memories[k], tokens);
       }
       double of_step = 0;
@@ -128,13 +138,16 @@ class DecodeBench {
                 std::max_element(got.begin(), got.end()) - got.begin();
       }
       worst = std::max(worst, of_step);
-      if (step % 4 == 0) errors += fmt::format(" {:.1e}", of_step);
+      if (step < 20 && step % 4 == 0) errors += fmt::format(" {:.1e}", of_step);
     }
     const bool good = worst < 4e-2;
     fmt::print(
-        "check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by "
+        "check batch {} context {} cluster {}: worst relative error {:.2e}, {} of {} greedy tokens "
+        "equal; by "
         "step{} {}\n",
-        batch, context, worst, same, rows, errors, good ? "ok" : "WRONG");
+        batch, context, cluster, worst, same, rows, errors, good ? "ok" : "WRONG");
+    if (const std::string failure = steps().failure(); !failure.empty())
+      fmt::print("{}\n", failure);
     std::fflush(stdout);
     return good;
   }
@@ -157,43 +170,85 @@ class DecodeBench {
     return seconds[2] * 1e3;
   }
   void time_all() {
+    const MachineCeilings ceilings = measure_ceilings(*parts_.device);
+    const auto bytes = static_cast<double>(steps().plan(1).weight_bytes);
     for (const int context : numbers(options_, "contexts", "1024"))
       for (const int batch : numbers(options_, "batches", "1,2,4,8")) {
         steps().tune({.enabled = false});
         fmt::print("time batch {} context {}: op by op {:.4f} ms;", batch, context,
                    time(batch, context));
-        for (const int tiles : numbers(options_, "tiles", "16"))
-          for (const int in_flight : numbers(options_, "in_flight", "3"))
-            for (const int slack : numbers(options_, "slack", "0")) {
-              steps().tune({.in_flight = in_flight, .slack = slack, .most_tiles = tiles});
-              fmt::print(" tiles {} in flight {} slack {}: {:.4f};", tiles, in_flight, slack,
-                         time(batch, context));
-              std::fflush(stdout);
-            }
-        fmt::print("\n");
+        for (const int cluster : numbers(options_, "cluster", "1"))
+          for (const int tiles : numbers(options_, "tiles", "16"))
+            for (const int in_flight : numbers(options_, "in_flight", "3"))
+              for (const int slack : numbers(options_, "slack", "0")) {
+                steps().tune({.in_flight = in_flight,
+                              .slack = slack,
+                              .most_tiles = tiles,
+                              .cluster = cluster,
+                              .any_context = true});
+                fmt::print(" cluster {} tiles {} in flight {} slack {}: {:.4f};", cluster, tiles,
+                           in_flight, slack, time(batch, context));
+                std::fflush(stdout);
+              }
+        steps().tune({.bare = true, .any_context = true});
+        fmt::print(
+            " the same reading and barriers alone: {:.4f}; its bytes at {:.0f} GB/s: {:.4f}\n",
+            time(batch, context), ceilings.read_gb_s, bytes / ceilings.read_gb_s * 1e-6);
       }
+  }
+
+  // So many steps without a rest.
+  bool soak(int count) {
+    steps().tune({.cluster = numbers(options_, "cluster", "1").front(), .any_context = true});
+    const int batch = numbers(options_, "batches", "1").front();
+    const std::unique_ptr<Runner> r = runner();
+    std::vector<SequenceMemory> memories;
+    for (int i = 0; i < batch; ++i) memories.push_back(open(1024));
+    decode(*r, memories, std::vector<TokenId>(static_cast<std::size_t>(batch), 1));
+    double seconds = 0;
+    int done = 0;
+    for (; done < count && steps().failure().empty(); done += 1000)
+      seconds += 1000 * r->time_repeats(1000);
+    fmt::print("soak: {} steps of {} in {:.1f} s {}\n", done, batch, seconds,
+               steps().failure().empty() ? "ok" : steps().failure());
+    return steps().failure().empty();
+  }
+
+  // Does the watch end a step that one multiprocessor does not hand on, and what then?
+  bool get_stuck() {
+    steps().tune({.cluster = numbers(options_, "cluster", "1").front(),
+                  .patience = 0.05,
+                  .jam = numbers(options_, "stuck", "").front()});
+    const std::unique_ptr<Runner> r = runner();
+    std::vector<SequenceMemory> memories;
+    memories.push_back(open(64));
+    const auto start = std::chrono::steady_clock::now();
+    try {
+      decode(*r, memories, {1});
+    } catch (const StuckStep& stuck) {
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      r->abandon();
+      decode(*r, memories, {1});
+      fmt::print("stuck: \"{}\" after {:.3f} s; the next step went op by op ok\n", stuck.what(),
+                 took.count());
+      return true;
+    }
+    fmt::print("stuck: nothing was noticed WRONG\n");
+    return false;
   }
 
   void timeline(const std::string& path) {
     DecodeTuning tuning;
     tuning.in_flight = numbers(options_, "in_flight", "3").front();
     tuning.slack = numbers(options_, "slack", "0").front();
+    tuning.cluster = numbers(options_, "cluster", "1").front();
     steps().tune(tuning);
     steps().keep_stamps();
-    time(numbers(options_, "batches", "1").front(), numbers(options_, "contexts", "1024").front());
-    const std::vector<std::int64_t> stamps = steps().stamps();
-    const DecodePlan& plan = steps().plan();
-    Json json;
-    json["stamps"] = stamps;
-    json["processors"] = plan.processors;
-    json["fields"] = {"open",      "loaded", "first",      "last",
-                      "published", "asked",  "asked_last", "retries"};
-    for (const PlannedPhase& phase : plan.phases)
-      json["phases"].push_back({{"kind", static_cast<int>(phase.kind)},
-                                {"layer", phase.layer},
-                                {"k", phase.k},
-                                {"bytes", phase.bytes()}});
-    std::ofstream(path) << json.dump();
+    const int batch = numbers(options_, "batches", "1").front();
+    const double ms = time(batch, numbers(options_, "contexts", "1024").front());
+    const Timeline drawn(steps().plan(batch), steps().stamps(batch), ms * 1e3);
+    fmt::print("timeline batch {}: {:.4f} ms\n{}", batch, ms, drawn.table());
+    std::ofstream(path) << (path.ends_with(".svg") ? drawn.svg() : drawn.perfetto());
   }
 
   EngineParts& parts_;
@@ -204,12 +259,13 @@ class DecodeBench {
 Status run(const std::string& model, const Options& options) {
   EngineOptions engine;
   engine.model = model;
-  engine.device = "cuda";
+  engine.device = options.contains("device") ? options.at("device") : "cuda";
   if (model.ends_with(".json")) engine.load.format = LoadFormat::Dummy;
   LoadedModel files = MILLRACE_TRY(load_model(engine.model, engine.load));
-  engine.context = std::min<std::int64_t>(files.config.max_position, 16384);
+  const bool real = engine.device != "emulated";
+  engine.context = std::min<std::int64_t>(files.config.max_position, real ? 131072 : 1024);
   engine.max_sequences = 16;
-  engine.cache_tokens = 131072;
+  engine.cache_tokens = real ? 8 * engine.context : 4096;
   const std::unique_ptr<EngineParts> parts = MILLRACE_TRY(make_parts(std::move(files), engine));
   if (!parts->model->decode_steps()) {
     for (const KernelReport& report : parts->model->kernels())

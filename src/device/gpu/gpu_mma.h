@@ -18,9 +18,9 @@ inline void mma_16x8x16(float (&c)[4], const std::uint32_t (&a)[4], const std::u
   struct Fragments {
     std::uint32_t a[4], b[2];
   };
-  static thread_local Fragments waves[1024 / kWave][kWave];
+  static_assert(sizeof(Fragments) * kWave <= emulated::kWaveMemory);
   const unsigned lane = threadIdx.x % kWave;
-  Fragments* wave = waves[threadIdx.x / kWave];
+  auto* wave = static_cast<Fragments*>(emulated::wave_memory());
   for (int i = 0; i < 4; ++i) wave[lane].a[i] = a[i];
   for (int i = 0; i < 2; ++i) wave[lane].b[i] = b[i];
   emulated::sync_wave();

@@ -11,7 +11,7 @@
 
 #include "ops/decode_step/decode_block.cuh"
 
-namespace millrace::cuda::decode {
+namespace millrace::MILLRACE_GPU::decode {
 
 constexpr float kLog2E = 1.44269504f;
 constexpr int kGroup = kDecodeMostGroup;
@@ -38,12 +38,9 @@ inline __device__ AttentionScratch attention_scratch(const Block& b) {
 }
 
 // A lane's pair of a head's 64 values (2 * lane, 2 * lane + 1), as the product left them.
-inline __device__ std::uint32_t look_for_pair(const std::uint32_t* word) {
+inline __device__ std::uint32_t look_for_pair(const Block& b, const std::uint32_t* word) {
   std::uint32_t v = load_word(word);
-  for (int looks = 0; v == kDecodeUnwritten; ++looks) {
-    if (looks > kMostLooks) __trap();
-    v = load_word(word);
-  }
+  while (v == kDecodeUnwritten && keep_looking(b)) v = load_word(word);
   return v;
 }
 
@@ -53,11 +50,11 @@ inline __device__ std::uint32_t rotate(std::uint32_t pair, const float* weight, 
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   float a = low_half(pair);
   float b = high_half(pair);
-  const float scale = rsqrtf(wave_sum(a * a + b * b) / kDim + epsilon);
+  const float scale = inverse_root(wave_sum(a * a + b * b) / kDim + epsilon);
   a *= scale * weight[2 * lane];
   b *= scale * weight[2 * lane + 1];
-  const float other_a = __shfl_xor_sync(~0u, a, 16);
-  const float other_b = __shfl_xor_sync(~0u, b, 16);
+  const float other_a = shuffle_xor(a, 16);
+  const float other_b = shuffle_xor(b, 16);
   const int angle = 2 * lane % 32;
   const float sign = lane < 16 ? -1.0f : 1.0f;
   return pack_pair(a * cosines[angle] + sign * other_a * sines[angle],
@@ -75,14 +72,14 @@ inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const 
   const float* cosines = p.cosines + std::int64_t{span.position} * (kDim / 2);
   const float* sines = p.sines + std::int64_t{span.position} * (kDim / 2);
   if (wave < group) {
-    const std::uint32_t pair = look_for_pair(in + (item.kv_head * group + wave) * (kDim / 2));
+    const std::uint32_t pair = look_for_pair(b, in + (item.kv_head * group + wave) * (kDim / 2));
     scratch.queries[wave * (kDim / 2) + lane] = rotate(pair, ph.norm, p.epsilon, cosines, sines);
   }
   const bool newest = item.split == b.splits - 1;  // its part holds the token at hand
   if (!newest || wave < 4 || wave > 5) return;
   const bool key = wave == 4;
   const int head = p.heads + (key ? 0 : p.kv_heads) + item.kv_head;
-  std::uint32_t pair = look_for_pair(in + head * (kDim / 2));
+  std::uint32_t pair = look_for_pair(b, in + head * (kDim / 2));
   if (key) pair = rotate(pair, ph.k_norm, p.epsilon, cosines, sines);
   (key ? scratch.new_key : scratch.new_value)[lane] = pair;
   if (!span.writes_kv) return;
@@ -97,17 +94,17 @@ inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const 
 
 // What a wave has seen so far, for query head g where lane = 4g + t.
 struct WaveState {
-  uint4 q[2];       // dimensions 32c + 8t ..
+  Words4 q[2];      // dimensions 32c + 8t ..
   float out[8][4];  // [j][i]: dimension 8 (2t + i) + j; the last two are no row's
   float best;
   float total;  // of this lane's tokens
 };
 
 // Element j of two rows of eight, in one word.
-inline __device__ std::uint32_t pair_of(const uint4& a, const uint4& b, int j) {
+inline __device__ std::uint32_t pair_of(const Words4& a, const Words4& b, int j) {
   const std::uint32_t low = j < 2 ? a.x : j < 4 ? a.y : j < 6 ? a.z : a.w;
   const std::uint32_t high = j < 2 ? b.x : j < 4 ? b.y : j < 6 ? b.z : b.w;
-  return __byte_perm(low, high, j % 2 == 0 ? 0x5410 : 0x7632);
+  return pick_halves(low, high, j % 2 != 0);
 }
 
 // One cache block, whose first token is at `position`; those after `last` are not there yet, and
@@ -119,7 +116,7 @@ inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t p
   const int t = lane % 4;
   const std::byte* values = keys + kDecodeBlockTokens * kDim * 2;
   float scores[2][4] = {};
-  uint4 v[4];
+  Words4 v[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int token = 2 * t + i % 2 + i / 2 * 8;
@@ -127,7 +124,7 @@ inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t p
                                ? reinterpret_cast<const std::byte*>(scratch.new_value)
                                : values + token * kDim * 2;
     v[i] = {};  // what nobody sees may be anything, NaN too
-    if (position + token <= last) v[i] = *reinterpret_cast<const uint4*>(row + 16 * g);
+    if (position + token <= last) v[i] = *reinterpret_cast<const Words4*>(row + 16 * g);
   }
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
@@ -137,7 +134,7 @@ inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t p
                                : keys + token * kDim * 2;
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
-      const uint4 k = *reinterpret_cast<const uint4*>(row + 64 * c + 16 * t);
+      const Words4 k = *reinterpret_cast<const Words4*>(row + 64 * c + 16 * t);
       multiply_add(scores[n], s.q[c].x, s.q[c].y, k.x, k.y);
       multiply_add(scores[n], s.q[c].z, s.q[c].w, k.z, k.w);
     }
@@ -152,16 +149,16 @@ inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t p
       weights[n][i] = visible ? scores[n][i] * (0.125f * kLog2E) : -INFINITY;
       best = fmaxf(best, weights[n][i]);
     }
-  best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
-  best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
-  const float rescale = exp2f(s.best - best);
+  best = fmaxf(best, shuffle_xor(best, 1));
+  best = fmaxf(best, shuffle_xor(best, 2));
+  const float rescale = exp2_fast(s.best - best);
   s.best = best;
   s.total *= rescale;
   std::uint32_t p[2];
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
-    const float low = exp2f(weights[n][0] - best);
-    const float high = exp2f(weights[n][1] - best);
+    const float low = exp2_fast(weights[n][0] - best);
+    const float high = exp2_fast(weights[n][1] - best);
     s.total += low + high;
     p[n] = pack_pair(low, high);
   }
@@ -189,7 +186,7 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
     sync_multipliers();  // scratch was somebody's input, or the item's before
     prepare(p, b, ph, item, span, scratch);
     sync_multipliers();
-    if (thread == 0) stamp(p, phase, kStampLoaded, clock64());
+    if (thread == 0) stamp(p, phase, kStampLoaded, ticks());
     const int g = lane / 4;
     const int t = lane % 4;
     WaveState s = {};
@@ -197,29 +194,31 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
 #pragma unroll
     for (int c = 0; c < 2; ++c)
       if (g < group)
-        s.q[c] = *reinterpret_cast<const uint4*>(scratch.queries + g * (kDim / 2) + 16 * c + 4 * t);
+        s.q[c] =
+            *reinterpret_cast<const Words4*>(scratch.queries + g * (kDim / 2) + 16 * c + 4 * t);
     int turn = 0;
-    for (std::int64_t block = item.first_block; block < item.last_block; block += 4, turn ^= 1) {
-      wait_for(&b.full[tile.at], tile.parity);
+    for (std::int64_t block = item.first_block; block < item.last_block && !*b.stuck;
+         block += 4, turn ^= 1) {
+      wait_for(b, &b.full[tile.at], tile.parity);
       const std::int64_t mine = block + wave % 4;
       if (wave / 4 == turn && mine < item.last_block)
         visit(s, b.ring + tile.at * kDecodeTileBytes + wave % 4 * 4096, mine * kDecodeBlockTokens,
               span.position, scratch);
-      __syncwarp();
+      sync_wave();
       if (lane == 0) arrive(&b.empty[tile.at]);
       tile.advance(p.tiles);
     }
-    if (thread == 0) stamp(p, phase, kStampLast, clock64());
-    s.total += __shfl_xor_sync(~0u, s.total, 1);
-    s.total += __shfl_xor_sync(~0u, s.total, 2);
+    if (thread == 0) stamp(p, phase, kStampLast, ticks());
+    s.total += shuffle_xor(s.total, 1);
+    s.total += shuffle_xor(s.total, 2);
     if (g < group) {
       float* to = scratch.sums + (wave * kGroup + g) * kDim + 16 * t;
 #pragma unroll
       for (int i = 0; i < 2; ++i)
 #pragma unroll
         for (int j = 0; j < 8; j += 4)
-          *reinterpret_cast<float4*>(to + 8 * i + j) = {s.out[j][i], s.out[j + 1][i],
-                                                        s.out[j + 2][i], s.out[j + 3][i]};
+          *reinterpret_cast<Floats4*>(to + 8 * i + j) = {s.out[j][i], s.out[j + 1][i],
+                                                         s.out[j + 2][i], s.out[j + 3][i]};
       if (t == 0) {
         scratch.best[wave * kGroup + g] = s.best;
         scratch.total[wave * kGroup + g] = s.total;
@@ -237,24 +236,24 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
       float total = 0;
 #pragma unroll
       for (int w = 0; w < kDecodeWaves; ++w) {
-        const float scale = exp2f(scratch.best[w * kGroup + h] - zero);
+        const float scale = exp2_fast(scratch.best[w * kGroup + h] - zero);
         total = fmaf(scale, scratch.total[w * kGroup + h], total);
         sum = fmaf(scale, scratch.sums[(w * kGroup + h) * kDim + d], sum);
       }
       const int head = item.kv_head * group + h;
       std::uint32_t* out = b.exchange + item.row * p.row_words + ph.out;
       store_word(out + item.split * part_words(p) + head * kDim + d,
-                 __float_as_uint(total > 0 ? __fdividef(sum, total) : 0.0f));
+                 bits_of_float(total > 0 ? divide_fast(sum, total) : 0.0f));
       if (d == 0)
         store_word(out + kDecodeStepMostSplits * part_words(p) + item.split * p.heads + head,
-                   __float_as_uint(total > 0 ? best + log2f(total) : -INFINITY));
+                   bits_of_float(total > 0 ? best + log2f(total) : -INFINITY));
     }
   }
   sync_multipliers();  // nobody's input may overwrite what is still being read
   if (thread == 0) {
     count_up(b.hint(phase));
-    stamp(p, phase, kStampPublished, clock64());
+    stamp(p, phase, kStampPublished, ticks());
   }
 }
 
-}  // namespace millrace::cuda::decode
+}  // namespace millrace::MILLRACE_GPU::decode

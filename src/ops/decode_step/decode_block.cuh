@@ -2,9 +2,9 @@
 // of weights, the division of attention's work.
 #pragma once
 
-#include "ops/decode_step/decode_primitives.cuh"
+#include "ops/decode_step/decode_words.cuh"
 
-namespace millrace::cuda::decode {
+namespace millrace::MILLRACE_GPU::decode {
 
 // One block's view of a step; every wave has its own copy.
 struct Block {
@@ -18,11 +18,16 @@ struct Block {
   std::uint64_t* empty;  // all waves are through with it
   std::uint64_t* part_full;
   std::uint64_t* part_empty;
+  std::byte* near_sums;     // [parity][slot][other block][lane]: what others send
+  std::byte* near_squares;  // [parity][other block][row]
   volatile int* opened;     // phases up to this one may look for their inputs
+  volatile int* stuck;      // the step is given up: nobody waits any more
+  volatile int* finished;   // by wave of the epilogue
   std::uint32_t* exchange;  // this step's set
   std::uint32_t* hints;
   int rows;
   int splits;
+  int rank;  // in the cluster
 
   __device__ std::uint32_t* hint(int phase) const { return hints + phase * kDecodeHintStride; }
 };
@@ -36,16 +41,20 @@ __device__ Block lay_out(const DecodeStepParams& p, std::byte* memory) {
     return at;
   };
   b.ring = take(std::int64_t{p.tiles} * kDecodeTileBytes);
-  b.input = take(decode_input_bytes(p.widest_k, kRows));
+  b.input = take(decode_input_bytes(p.most_strips, kRows));
   b.parts = reinterpret_cast<float*>(take(p.part_buffers * decode_part_bytes(kRows)));
   b.residual = reinterpret_cast<float*>(
       take(std::int64_t{p.most_hidden_units} * kDecodeSubRows * kRows * 4));
   b.squares = reinterpret_cast<float*>(take(2 * kDecodeWaves * kDecodeStepMostRows * 4));
+  b.near_sums = take(2 * (p.cluster - 1) * p.near_slots * decode_near_bytes(kRows));
+  b.near_squares = take(decode_all_near_bytes(0, kRows, p.cluster));
   b.full = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostTiles));
   b.empty = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostTiles));
   b.part_full = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostParts));
   b.part_empty = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostParts));
   b.opened = reinterpret_cast<volatile int*>(take(64));
+  b.stuck = b.opened + 1;
+  b.finished = b.opened + 2;
   b.stops = reinterpret_cast<DecodeStop*>(take(p.phase_count * std::int64_t{sizeof(DecodeStop)}));
   return b;
 }
@@ -69,10 +78,40 @@ inline __device__ void stamp(const DecodeStepParams& p, int phase, DecodeStamp w
              which] = value;
 }
 
+// Between two looks for what others have to bring. False when the step is given up: then everybody
+// goes on as if it had come, without waiting again, to the end of the kernel. Who watches over the
+// phases decides (decode_step_persistent.cu).
+inline __device__ bool keep_looking(const Block& b) {
+  look_again();
+  return *b.stuck == 0;
+}
+
+// False when the step is given up.
+inline __device__ bool wait_for(const Block& b, std::uint64_t* barrier, std::uint32_t parity) {
+  while (!has_turned(barrier, parity))
+    if (!keep_looking(b)) return false;
+  return true;
+}
+
 inline __device__ void await_input(const Block& b, int phase) {
-  for (int looks = 0; *b.opened < phase; ++looks)
-    if (looks > kMostLooks) __trap();
-  __syncwarp();
+  while (*b.opened < phase)
+    if (!keep_looking(b)) break;
+  sync_wave();
+}
+
+// This block's part of a row of weights, or of input.
+struct Strips {
+  int tile;   // strips of a tile
+  int first;  // strip
+  int count;
+};
+inline __device__ Strips own_strips(const DecodePhase& ph, const Block& b) {
+  const int strips = ph.k / kDecodeStripColumns;
+  const int tile = decode_tile_strips(strips, ph.split);
+  if (ph.split == 1) return {tile, 0, strips};
+  const int first = decode_first_tile(strips / tile, ph.split, b.rank);
+  const int last = decode_first_tile(strips / tile, ph.split, b.rank + 1);
+  return {tile, first * tile, (last - first) * tile};
 }
 
 inline __device__ std::int32_t token_of(const DecodeStepParams& p, int row) {
@@ -125,4 +164,4 @@ inline __device__ int part_words(const DecodeStepParams& p) {
   return p.heads * kDecodeHeadDim;
 }
 
-}  // namespace millrace::cuda::decode
+}  // namespace millrace::MILLRACE_GPU::decode

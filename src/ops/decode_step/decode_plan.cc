@@ -10,19 +10,34 @@
 namespace millrace {
 namespace {
 
-// Even shares: they differ by one unit at most.
-std::vector<std::int32_t> share(std::int64_t units, int processors) {
-  std::vector<std::int32_t> firsts;
-  for (std::int64_t p = 0; p <= processors; ++p)
-    firsts.push_back(static_cast<std::int32_t>(units * p / processors));
-  return firsts;
+// Even shares: they differ by one unit at most. Multiprocessors that share units have the same.
+std::vector<DecodeRange> share_units(std::int64_t units, int processors, int split) {
+  std::vector<DecodeRange> ranges;
+  const std::int64_t groups = processors / split;
+  for (std::int64_t p = 0; p < processors; ++p)
+    ranges.push_back({static_cast<std::int32_t>(units * (p / split) / groups),
+                      static_cast<std::int32_t>(units * (p / split + 1) / groups)});
+  return ranges;
 }
 
 }  // namespace
 
+int PlannedPhase::units_of(int processor) const {
+  const DecodeRange range = ranges[static_cast<std::size_t>(processor)];
+  const int rank = processor % split;
+  return (range.last - range.first + split - 1 - rank) / split;
+}
+
+int PlannedPhase::most_units() const {
+  int most = 0;
+  for (int p = 0; p < static_cast<int>(ranges.size()); ++p) most = std::max(most, units_of(p));
+  return most;
+}
+
 int PlannedPhase::producers() const {
   int count = 0;
-  for (std::size_t p = 0; p + 1 < firsts.size(); ++p) count += firsts[p] < firsts[p + 1];
+  for (int p = 0; p < static_cast<int>(ranges.size()); ++p)
+    count += std::min(units_of(p), kDecodeEpilogueWaves);
   return count;
 }
 
@@ -45,22 +60,53 @@ std::string decode_shape_problem(const DecodeShape& shape) {
   return {};
 }
 
-DecodePlan plan_decode_step(const DecodeShape& shape, int processors) {
-  check(decode_shape_problem(shape).empty() && processors > 0, "no decode step can be planned");
+// Measured on an H200 with 1.2B up to 14,000 positions, and from there along straight lines
+// (docs/gpu.md): for up to 1, 2, 4 and 8 sequences. What the kernel gains without context was
+// measured with 350M to 2.6B; what it loses by attention goes with the KV heads of all layers.
+std::int64_t decode_step_most_context(std::int64_t rows, std::int64_t weight_bytes,
+                                      std::int64_t kv_heads) {
+  constexpr double kMeasured[] = {30000, 50000, 28000, 9500};
+  constexpr double kMeasuredBytes = 2.34e9;
+  constexpr double kMeasuredHeads = 6 * 8;
+  const auto gain = [](double bytes) { return 0.05 + 0.108e-9 * bytes; };  // milliseconds
+  const double most = kMeasured[rows <= 1   ? 0
+                                : rows <= 2 ? 1
+                                : rows <= 4 ? 2
+                                            : 3] *
+                      gain(static_cast<double>(weight_bytes)) / gain(kMeasuredBytes) *
+                      kMeasuredHeads / static_cast<double>(std::max<std::int64_t>(1, kv_heads));
+  return static_cast<std::int64_t>(most);
+}
+
+DecodePlan plan_decode_step(const DecodeShape& shape, int processors, int cluster) {
+  check(decode_shape_problem(shape).empty() && cluster > 0 && processors >= cluster,
+        "no decode step can be planned");
   DecodePlan plan;
-  plan.processors = processors;
-  plan.widest_k = std::max(shape.hidden, shape.ffn);
+  plan.cluster = cluster;
+  plan.processors = processors / cluster * cluster;
   std::int64_t input = 0;  // where the phase before left its output
   // `words` of output for a sequence.
   const auto add = [&](DecodePhaseKind kind, DecodeSource source, int layer, std::int64_t k,
                        std::int64_t units, std::int64_t words) {
-    PlannedPhase phase{kind, source, layer, k, units, kind == DecodePhaseKind::Conv ? 3 : 1};
+    PlannedPhase phase{kind, source, layer, k, units};
+    phase.subs = kind == DecodePhaseKind::Conv ? 3 : 1;
+    phase.is_ffn =
+        layer >= 0 && !plan.phases.empty() &&
+        (kind == DecodePhaseKind::Swiglu || plan.phases.back().kind == DecodePhaseKind::Swiglu);
     phase.in = input;
     phase.out = input = plan.row_words;
     plan.row_words += (words + 31) / 32 * 32;  // 128 bytes
     phase.weights = plan.weight_bytes;
     plan.weight_bytes += phase.bytes();
-    phase.firsts = share(units, processors);
+    // The head has so many units that it is worth having its whole input, and needs no exchange.
+    phase.split = kind == DecodePhaseKind::Head || kind == DecodePhaseKind::Attention ? 1 : cluster;
+    phase.ranges = share_units(units, plan.processors, phase.split);
+    const int strips = static_cast<int>(k / kDecodeStripColumns);
+    if (strips > 0)
+      plan.most_strips = std::max(plan.most_strips, decode_most_strips(strips, phase.split));
+    if (phase.split > 1)
+      plan.near_slots = std::max(plan.near_slots, phase.most_units() * phase.subs);
+    if (kind == DecodePhaseKind::Residual) plan.most_hidden_units = phase.most_units();
     plan.phases.push_back(std::move(phase));
   };
   using Kind = DecodePhaseKind;
@@ -85,7 +131,6 @@ DecodePlan plan_decode_step(const DecodeShape& shape, int processors) {
     add(Kind::Residual, Source::Packed, layer, shape.ffn, hidden_units, hidden);
   }
   add(Kind::Head, Source::Residual, -1, hidden, shape.vocab / kDecodeSubRows, 0);
-  plan.most_hidden_units = (hidden_units + processors - 1) / processors;
   return plan;
 }
 
@@ -94,8 +139,8 @@ DecodeSharedLayout decode_shared_layout(const DecodePlan& plan, int rows,
   DecodeSharedLayout layout;
   layout.part_buffers = rows <= 4 ? kDecodeMostParts : 6;
   const std::int64_t others =
-      decode_fixed_bytes(plan.widest_k, rows, static_cast<std::int64_t>(plan.phases.size()),
-                         plan.most_hidden_units) +
+      decode_fixed_bytes(plan.most_strips, rows, static_cast<std::int64_t>(plan.phases.size()),
+                         plan.most_hidden_units, plan.near_slots, plan.cluster) +
       layout.part_buffers * decode_part_bytes(rows);
   layout.tiles = static_cast<int>(
       std::clamp<std::int64_t>((shared_bytes - others) / kDecodeTileBytes, 0, kDecodeMostTiles));

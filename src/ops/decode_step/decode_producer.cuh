@@ -5,7 +5,7 @@
 
 #include "ops/decode_step/decode_block.cuh"
 
-namespace millrace::cuda::decode {
+namespace millrace::MILLRACE_GPU::decode {
 
 class Producer {
  public:
@@ -14,21 +14,24 @@ class Producer {
   }
 
   __device__ void run() {
-    for (int phase = 0; phase < p_.phase_count; ++phase) {
+    for (int phase = 0; phase < p_.phase_count && !*b_.stuck; ++phase) {
       const DecodeStop& stop = b_.stops[phase];
+      phase_ = phase;
       if (stop.phase.kind == DecodePhaseKind::Attention)
-        bring_cache(stop.phase, phase);
-      else if (stop.first < stop.last)
-        bring_weights(stop, phase);
+        bring_cache(stop.phase);
+      else if (stop.units.first < stop.units.last)
+        bring_weights(stop);
     }
+    if (*b_.stuck) await_landing();
   }
 
  private:
-  // The tile to fill next, which expects `bytes`.
+  // The tile to fill next, which expects `bytes`; null when the step is given up. One thread does
+  // this for every tile: each instruction here counts.
   __device__ std::byte* claim(int bytes) {
-    wait_for(&b_.empty[turn_.at], turn_.parity);
-    if (p_.in_flight < p_.tiles && issued_ >= p_.in_flight) {
-      wait_for(&b_.full[landed_.at], landed_.parity);
+    if (!wait_for(b_, &b_.empty[turn_.at], turn_.parity)) return nullptr;
+    if (issued_ >= p_.in_flight) {
+      if (!wait_for(b_, &b_.full[landed_.at], landed_.parity)) return nullptr;
       landed_.advance(p_.tiles);
     }
     ++issued_;
@@ -36,31 +39,44 @@ class Producer {
     return b_.ring + turn_.at * kDecodeTileBytes;
   }
 
-  __device__ void bring_weights(const DecodeStop& stop, int phase) {
-    const int strips = stop.phase.k / kDecodeStripColumns;
-    const int subs = (stop.last - stop.first) * stop.phase.subs;
-    const std::int64_t sub_bytes = std::int64_t{strips} * kDecodeStripBytes;
-    const std::byte* from = stop.phase.weights + stop.first * stop.phase.subs * sub_bytes;
-    const int tile = decode_tile_strips(strips);
-    const int bytes = tile * kDecodeStripBytes;
-    for (int left = subs * (strips / tile); left > 0; --left) {
-      std::byte* to = claim(bytes);
-      if (left == subs * (strips / tile)) stamp(p_, phase, kStampAsked, clock64());
-      copy_bulk(to, from, bytes, &b_.full[turn_.at]);
-      turn_.advance(p_.tiles);
-      from += bytes;
+  // A block must not end before what it has asked for is there.
+  __device__ void await_landing() {
+    for (int left = issued_ < p_.in_flight ? issued_ : p_.in_flight; left > 0; --left) {
+      while (!has_turned(&b_.full[landed_.at], landed_.parity)) look_again();
+      landed_.advance(p_.tiles);
     }
-    stamp(p_, phase, kStampAskedLast, clock64());
   }
 
-  __device__ void bring_cache(const DecodePhase& ph, int phase) {
+  __device__ void bring_weights(const DecodeStop& stop) {
+    const Strips own = own_strips(stop.phase, b_);
+    const int subs = (stop.units.last - stop.units.first) * stop.phase.subs;
+    const std::int64_t sub_bytes =
+        std::int64_t{stop.phase.k / kDecodeStripColumns} * kDecodeStripBytes;
+    const std::byte* from = stop.phase.weights + stop.units.first * stop.phase.subs * sub_bytes +
+                            own.first * kDecodeStripBytes;
+    const std::int64_t skip = sub_bytes - own.count * kDecodeStripBytes;
+    const int bytes = own.tile * kDecodeStripBytes;
+    stamp(p_, phase_, kStampAsked, ticks());
+#pragma unroll 1
+    for (int sub = 0; sub < subs; ++sub, from += skip)
+#pragma unroll 1
+      for (int strip = 0; strip < own.count; strip += own.tile, from += bytes) {
+        std::byte* to = claim(bytes);
+        if (to == nullptr) return;
+        copy_bulk(to, from, bytes, &b_.full[turn_.at]);
+        turn_.advance(p_.tiles);
+      }
+    stamp(p_, phase_, kStampAskedLast, ticks());
+  }
+
+  __device__ void bring_cache(const DecodePhase& ph) {
     constexpr int kBytes = kDecodeBlockTokens * kDecodeHeadDim * 2;
     const int items = attention_items(p_, b_);
     for (int index = blockIdx.x; index < items; index += p_.processors) {
       const AttentionItem item = attention_item(p_, b_, index);
       const std::int32_t* table =
           p_.batch.block_tables + p_.batch.spans[item.row].table * p_.batch.table_stride;
-      stamp(p_, phase, kStampAsked, clock64());
+      stamp(p_, phase_, kStampAsked, ticks());
       for (std::int64_t block = item.first_block; block < item.last_block; block += 4) {
         const int count =
             static_cast<int>(item.last_block - block < 4 ? item.last_block - block : 4);
@@ -69,6 +85,7 @@ class Producer {
           at[i] = i < count ? (std::int64_t{table[block + i]} * p_.kv_heads + item.kv_head) * kBytes
                             : 0;
         std::byte* to = claim(2 * count * kBytes);
+        if (to == nullptr) return;
         for (int i = 0; i < count; ++i) {
           copy_bulk(to + 2 * i * kBytes, p_.keys + ph.cache_layer * p_.kv_layer_stride + at[i],
                     kBytes, &b_.full[turn_.at]);
@@ -78,7 +95,7 @@ class Producer {
         }
         turn_.advance(p_.tiles);
       }
-      stamp(p_, phase, kStampAskedLast, clock64());
+      stamp(p_, phase_, kStampAskedLast, ticks());
     }
   }
 
@@ -86,7 +103,8 @@ class Producer {
   const Block& b_;
   Turn turn_;
   Turn landed_;
-  std::int64_t issued_ = 0;
+  int issued_ = 0;
+  int phase_ = 0;
 };
 
-}  // namespace millrace::cuda::decode
+}  // namespace millrace::MILLRACE_GPU::decode

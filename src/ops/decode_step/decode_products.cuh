@@ -5,7 +5,7 @@
 #include "ops/decode_step/decode_attention.cuh"
 #include "ops/decode_step/decode_inputs.cuh"
 
-namespace millrace::cuda::decode {
+namespace millrace::MILLRACE_GPU::decode {
 
 template <int kRows>
 class Multiplier {
@@ -19,7 +19,7 @@ class Multiplier {
     writes_ = g < kRows;
     stamps_ = p.stamps && threadIdx.x == 0;
     part_.parity = 1;
-    x_ = b.input + g * decode_row_bytes(p.widest_k) + 64 * wave_ + 16 * t;
+    x_ = b.input + g * decode_row_bytes(p.most_strips) + 64 * wave_ + 16 * t;
     w_ = b.ring + wave_ * 512 + lane_ * 16;
     parts_ = b.parts + (wave_ * kRows + g) * kDecodeSubRows + 2 * t;
   }
@@ -32,144 +32,132 @@ class Multiplier {
         attend(p_, b_, stop.phase, phase, tile_);
         continue;
       }
-      if (stop.first == stop.last) continue;
-      const int strips = stop.phase.k / kDecodeStripColumns;
-      const int subs = (stop.last - stop.first) * stop.phase.subs;
+      // A step that is given up: nothing but the barriers in attention matters.
+      if (stop.units.first == stop.units.last || *b_.stuck) continue;
+      const Strips own = own_strips(stop.phase, b_);
+      const int subs = (stop.units.last - stop.units.first) * stop.phase.subs;
       const int looks = inputs_.load(stop.phase, phase);
-      __syncwarp();
+      sync_wave();
       if (stamps_) {
-        stamp(p_, phase, kStampLoaded, clock64());
+        stamp(p_, phase, kStampLoaded, ticks());
         stamp(p_, phase, kStampRetries, looks);
       }
-      const int tile = decode_tile_strips(strips);
-      if (strips == 8)
-        multiply_resident<4, 2>(subs, phase);
-      else if (strips == 6)
-        multiply_resident<3, 2>(subs, phase);
-      else if (strips == 4)
-        multiply_resident<4, 1>(subs, phase);
-      else if (tile == 4)
-        multiply_streaming<4>(subs, strips / 4, phase);
-      else if (tile == 3)
-        multiply_streaming<3>(subs, strips / 3, phase);
+      if (own.tile == kDecodeTileStrips && own.count == 2 * kDecodeTileStrips)
+        multiply_resident(subs, phase);
       else
-        multiply_streaming<1>(subs, strips, phase);
-      if (stamps_) stamp(p_, phase, kStampLast, clock64());
+        multiply(own, subs, phase);
+      if (stamps_) stamp(p_, phase, kStampLast, ticks());
     }
   }
 
  private:
-  template <int kTile>
-  struct Pieces {
-    uint4 at[kTile];
+  struct Pieces {  // of a tile: zeros beyond its strips
+    Words4 at[kDecodeTileStrips];
   };
   // Sums of eight rows of weights, in chains that do not wait for each other.
   struct Sums {
     float chain[4][4] = {};
-    __device__ float2 total() const {
+    __device__ Floats2 total() const {
       return {(chain[0][0] + chain[1][0]) + (chain[2][0] + chain[3][0]),
               (chain[0][1] + chain[1][1]) + (chain[2][1] + chain[3][1])};
     }
   };
 
-  template <int kTile>
-  __device__ Pieces<kTile> weights() const {
-    Pieces<kTile> pieces;
+  __device__ Pieces weights(int strips) const {
+    Pieces pieces;
     const std::byte* from = w_ + tile_.at * kDecodeTileBytes;
 #pragma unroll
-    for (int i = 0; i < kTile; ++i)
-      pieces.at[i] = *reinterpret_cast<const uint4*>(from + i * kDecodeStripBytes);
-    return pieces;
-  }
-  template <int kTile>
-  __device__ Pieces<kTile> input(int strip) const {
-    Pieces<kTile> pieces;
-#pragma unroll
-    for (int i = 0; i < kTile; ++i) {
+    for (int i = 0; i < kDecodeTileStrips; ++i) {
       pieces.at[i] = {};
-      if (has_row_)
-        pieces.at[i] =
-            *reinterpret_cast<const uint4*>(x_ + (strip + i) * (2 * kDecodeStripColumns));
+      if (i < strips) pieces.at[i] = *reinterpret_cast<const Words4*>(from + i * kDecodeStripBytes);
     }
     return pieces;
   }
-  template <int kTile>
-  static __device__ void multiply(Sums& sums, const Pieces<kTile>& x, const Pieces<kTile>& w) {
+  __device__ Pieces input(int strip, int strips) const {
+    Pieces pieces;
 #pragma unroll
-    for (int i = 0; i < kTile; ++i) {
+    for (int i = 0; i < kDecodeTileStrips; ++i) {
+      pieces.at[i] = {};
+      if (has_row_ && i < strips)
+        pieces.at[i] =
+            *reinterpret_cast<const Words4*>(x_ + (strip + i) * (2 * kDecodeStripColumns));
+    }
+    return pieces;
+  }
+  static __device__ void multiply_tile(Sums& sums, const Pieces& x, const Pieces& w) {
+#pragma unroll
+    for (int i = 0; i < kDecodeTileStrips; ++i) {
       multiply_add(sums.chain[2 * i % 4], x.at[i].x, x.at[i].y, w.at[i].x, w.at[i].y);
       multiply_add(sums.chain[2 * i % 4 + 1], x.at[i].z, x.at[i].w, w.at[i].z, w.at[i].w);
     }
   }
   // This wave is through with the tile at hand.
   __device__ void release(int at) const {
-    __syncwarp();
+    sync_wave();
     if (lane_ == 0) arrive(&b_.empty[at]);
   }
   __device__ void leave(const Sums& sums) {
-    wait_for(&b_.part_empty[part_.at], part_.parity);
+    wait_for(b_, &b_.part_empty[part_.at], part_.parity);
     if (writes_)
-      *reinterpret_cast<float2*>(parts_ + part_.at * kDecodeWaves * kRows * kDecodeSubRows) =
+      *reinterpret_cast<Floats2*>(parts_ + part_.at * kDecodeWaves * kRows * kDecodeSubRows) =
           sums.total();
-    __syncwarp();
+    sync_wave();
     if (lane_ == 0) arrive(&b_.part_full[part_.at]);
     part_.advance(p_.part_buffers);
   }
 
-  // The input stays in registers: kTiles tiles make up a row.
-  template <int kTile, int kTiles>
+  // A row of two whole tiles, the commonest: its input stays in registers.
   __device__ void multiply_resident(int subs, int phase) {
-    Pieces<kTile> x[kTiles];
-#pragma unroll
-    for (int i = 0; i < kTiles; ++i) x[i] = input<kTile>(i * kTile);
+    const Pieces first_x = input(0, kDecodeTileStrips);
+    const Pieces second_x = input(kDecodeTileStrips, kDecodeTileStrips);
 #pragma unroll 1
     for (int sub = 0; sub < subs; ++sub) {
       Sums sums;
-      Pieces<kTile> w[kTiles];
-      int at[kTiles];
-#pragma unroll
-      for (int i = 0; i < kTiles; ++i) {
-        wait_for(&b_.full[tile_.at], tile_.parity);
-        if (stamps_ && sub == 0 && i == 0) stamp(p_, phase, kStampFirst, clock64());
-        w[i] = weights<kTile>();
-        at[i] = tile_.at;
-        tile_.advance(p_.tiles);
-      }
-#pragma unroll
-      for (int i = 0; i < kTiles; ++i) multiply(sums, x[i], w[i]);
-#pragma unroll
-      for (int i = 0; i < kTiles; ++i) release(at[i]);
+      wait_for(b_, &b_.full[tile_.at], tile_.parity);
+      if (stamps_ && sub == 0) stamp(p_, phase, kStampFirst, ticks());
+      const Pieces first_w = weights(kDecodeTileStrips);
+      const int first = tile_.at;
+      tile_.advance(p_.tiles);
+      wait_for(b_, &b_.full[tile_.at], tile_.parity);
+      const Pieces second_w = weights(kDecodeTileStrips);
+      const int second = tile_.at;
+      tile_.advance(p_.tiles);
+      multiply_tile(sums, first_x, first_w);
+      multiply_tile(sums, second_x, second_w);
+      release(first);
+      release(second);
       if (sub == 0) inputs_.leave_squares(phase);
       leave(sums);
     }
   }
 
-  // The input is read again for every eight rows. Two tiles at a time, where both are there.
-  template <int kTile>
-  __device__ void multiply_streaming(int subs, int tiles, int phase) {
+  // Two tiles at a time, where both are there. One loop for all shapes: what a block runs has to
+  // stay small, because phases find the instruction caches filled by others.
+  __device__ void multiply(const Strips& own, int subs, int phase) {
 #pragma unroll 1
     for (int sub = 0; sub < subs; ++sub) {
       Sums sums;
 #pragma unroll 1
-      for (int tile = 0; tile < tiles; tile += 2) {
-        wait_for(&b_.full[tile_.at], tile_.parity);
-        if (stamps_ && sub == 0 && tile == 0) stamp(p_, phase, kStampFirst, clock64());
-        const Pieces<kTile> first_w = weights<kTile>();
-        const Pieces<kTile> first_x = input<kTile>(tile * kTile);
+      for (int strip = 0; strip < own.count; strip += 2 * own.tile) {
+        wait_for(b_, &b_.full[tile_.at], tile_.parity);
+        if (stamps_ && sub == 0 && strip == 0) stamp(p_, phase, kStampFirst, ticks());
+        const Pieces first_w = weights(own.tile);
+        const Pieces first_x = input(strip, own.tile);
         const int first = tile_.at;
         tile_.advance(p_.tiles);
-        if (tile + 1 < tiles) {
-          wait_for(&b_.full[tile_.at], tile_.parity);
-          const Pieces<kTile> w = weights<kTile>();
-          const Pieces<kTile> x = input<kTile>((tile + 1) * kTile);
+        const bool two = strip + own.tile < own.count;
+        if (two) {
+          wait_for(b_, &b_.full[tile_.at], tile_.parity);
+          const Pieces w = weights(own.tile);
+          const Pieces x = input(strip + own.tile, own.tile);
           const int at = tile_.at;
           tile_.advance(p_.tiles);
-          multiply(sums, first_x, first_w);
+          multiply_tile(sums, first_x, first_w);
           release(first);
-          multiply(sums, x, w);
+          multiply_tile(sums, x, w);
           release(at);
         } else {
-          multiply(sums, first_x, first_w);
+          multiply_tile(sums, first_x, first_w);
           release(first);
         }
       }
@@ -190,4 +178,4 @@ class Multiplier {
   bool has_row_, writes_, stamps_;
 };
 
-}  // namespace millrace::cuda::decode
+}  // namespace millrace::MILLRACE_GPU::decode

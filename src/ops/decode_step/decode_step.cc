@@ -13,12 +13,22 @@ std::string to_string(const DecodeStep::Key& key) {
 
 std::span<const KernelSpec<DecodeStep>> kernels_of(DecodeStep) {
   static const std::vector<KernelSpec<DecodeStep>> kAll =
-      join_kernels<DecodeStep>({cuda::decode_step_kernels()});
+      join_kernels<DecodeStep>({cuda::decode_step_kernels(), emulated::decode_step_kernels()});
   return kAll;
 }
 
-void pack_decode_weights(const DecodePack& pack, Stream& stream) {
-  cuda::run_decode_pack(pack, stream);
+void pack_decode_weights(Backend backend, const DecodePack& pack, Stream& stream) {
+  (backend == Backend::Cuda ? cuda::run_decode_pack : emulated::run_decode_pack)(pack, stream);
+}
+
+void launch_decode_bound(Backend backend, const DecodeStepLaunch& launch, Stream& stream) {
+  (backend == Backend::Cuda ? cuda::run_decode_bound : emulated::run_decode_bound)(launch, stream);
+}
+
+int most_decode_clusters(Backend backend, int rows, int cluster, std::int64_t shared_bytes,
+                         Stream& stream) {
+  return (backend == Backend::Cuda ? cuda::most_decode_clusters : emulated::most_decode_clusters)(
+      rows, cluster, shared_bytes, stream);
 }
 
 }  // namespace millrace

@@ -2,8 +2,12 @@
 // layer, the head. Plain data that the host plans and the kernel walks; see decode_plan.h.
 //
 // A *phase* is a product whose input every multiprocessor needs whole, or attention. A product's
-// output rows are cut into *units*, what one multiprocessor computes without another's help, and a
-// unit into *subs* of eight weight rows. A multiprocessor's units of a phase are neighbours.
+// output rows are cut into *units*, which are handed on as a whole, and a unit into *subs* of eight
+// weight rows. A multiprocessor's units of a phase are neighbours.
+//
+// Multiprocessors may work in *clusters*: then they share units and each takes a part of the
+// columns, so that it needs a part of the input alone. Their sums meet in the one that owns the
+// unit: its number in the cluster's range, modulo the cluster.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +46,8 @@ struct DecodePhase {
   DecodeSource source;
   std::int32_t k;          // columns of the product
   std::int32_t subs;       // of a unit: 3 for Conv, else 1
-  std::int32_t producers;  // multiprocessors that have units (Attention: counted on the device)
+  std::int32_t split;      // multiprocessors that share a unit's columns: the cluster, or 1
+  std::int32_t producers;  // waves that have units (Attention: counted on the device)
   // Words of a sequence's part of the exchange memory.
   std::int32_t in;
   std::int32_t out;
@@ -65,12 +70,19 @@ constexpr DecodeRow decode_row(DecodePhaseKind kind, std::int64_t hidden, std::i
   return {0, unit * kDecodeSubRows + i};
 }
 
+// Units of a phase, half open.
+struct DecodeRange {
+  std::int32_t first;
+  std::int32_t last;
+};
+
 // What one launch needs. Pointers are into device memory.
 struct DecodeStepParams {
-  const DecodePhase* phases;   // [phase_count]
-  const std::int32_t* firsts;  // [phase_count][processors + 1]: first unit of each multiprocessor
+  const DecodePhase* phases;  // [phase_count]
+  const DecodeRange* ranges;  // [phase_count][processors]
   std::int32_t phase_count;
   std::int32_t processors;
+  std::int32_t cluster;    // neighbours that work together: 1 or more
   std::int32_t tiles;      // in the ring
   std::int32_t in_flight;  // tiles asked for that have not arrived, at most
   std::int32_t slack;      // producers that may be missing when readers begin to look
@@ -82,7 +94,8 @@ struct DecodeStepParams {
   std::int32_t heads;
   std::int32_t kv_heads;
   std::int32_t most_hidden_units;  // of one multiprocessor
-  std::int32_t widest_k;
+  std::int32_t most_strips;        // of a row of input, in one multiprocessor
+  std::int32_t near_slots;         // units of others that a multiprocessor owns, in a phase
   float epsilon;
   std::int32_t taps;
 
@@ -109,6 +122,13 @@ struct DecodeStepParams {
   std::uint32_t* hints;  // two sets of [phase_count] counters, 64 bytes apart
   std::int32_t* state;   // steps so far, rows of the last one, blocks that have finished this one
 
+  // Who waits in vain for longer than `patience` gives the step up: see decode_alarm(). No step
+  // runs after that. The host reads its own copy.
+  std::uint32_t* alarm;
+  std::uint32_t* host_alarm;
+  std::int64_t patience;  // nanoseconds
+  std::int32_t jam;       // for tests: a phase that multiprocessor 0 does not hand on; -1: none
+
   // [processors][phase_count][kDecodeStamps], or null.
   std::int64_t* stamps;
 };
@@ -131,6 +151,11 @@ struct DecodePack {
   int subs;
   std::byte* packed;
 };
+
+// What an alarm says: the phase that a multiprocessor waited in. Never 0.
+constexpr std::uint32_t decode_alarm(int phase, int processor) {
+  return static_cast<std::uint32_t>(phase + 1) << 16 | static_cast<std::uint32_t>(processor);
+}
 
 constexpr std::uint32_t kDecodeUnwritten = 0xffffffffu;  // a NaN that no arithmetic yields
 constexpr int kDecodeHintStride = 16;                    // words

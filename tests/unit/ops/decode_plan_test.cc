@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "ops/decode_step/decode_shared.h"
+
 namespace millrace {
 namespace {
 
@@ -79,25 +81,51 @@ TEST(DecodePlanTest, EveryWeightRowAppearsOnce) {
 }
 
 TEST(DecodePlanTest, UnitsAreSharedOutEvenly) {
-  for (const Case& c : cases()) {
-    SCOPED_TRACE(c.name);
-    const DecodePlan plan = plan_decode_step(c.shape, c.processors);
-    for (const PlannedPhase& phase : plan.phases) {
-      ASSERT_EQ(phase.firsts.size(), static_cast<std::size_t>(c.processors + 1));
-      EXPECT_EQ(phase.firsts.front(), 0);
-      EXPECT_EQ(phase.firsts.back(), phase.units);
-      const std::int64_t least = phase.units / c.processors;
-      int producers = 0;
-      for (int p = 0; p < c.processors; ++p) {
-        const auto at = static_cast<std::size_t>(p);
-        const std::int64_t own = phase.firsts[at + 1] - phase.firsts[at];
-        EXPECT_GE(own, least);
-        EXPECT_LE(own, least + (phase.units % c.processors != 0));
-        producers += own > 0;
+  for (const Case& c : cases())
+    for (const int cluster : {1, 2, 4}) {
+      if (c.processors < cluster) continue;
+      SCOPED_TRACE(c.name + ", clusters of " + std::to_string(cluster));
+      const DecodePlan plan = plan_decode_step(c.shape, c.processors, cluster);
+      EXPECT_EQ(plan.processors, c.processors / cluster * cluster);
+      for (const PlannedPhase& phase : plan.phases) {
+        ASSERT_EQ(phase.ranges.size(), static_cast<std::size_t>(plan.processors));
+        const std::int64_t groups = plan.processors / phase.split;
+        std::int64_t next = 0;  // unit
+        std::int64_t owned = 0;
+        for (int p = 0; p < plan.processors; ++p) {
+          const DecodeRange range = phase.ranges[static_cast<std::size_t>(p)];
+          if (p % phase.split == 0) {
+            EXPECT_EQ(range.first, next);
+            next = range.last;
+          }
+          EXPECT_EQ(range.last, next);  // shared by all of the group
+          EXPECT_GE(range.last - range.first, phase.units / groups);
+          EXPECT_LE(range.last - range.first, phase.units / groups + 1);
+          owned += phase.units_of(p);
+          EXPECT_LE(phase.units_of(p), phase.most_units());
+        }
+        EXPECT_EQ(next, phase.units);
+        EXPECT_EQ(owned, phase.units);
       }
-      EXPECT_EQ(phase.producers(), producers);
     }
-  }
+}
+
+// Each of a cluster has whole tiles of a row, and at least one.
+TEST(DecodePlanTest, ColumnsAreSharedOutInTiles) {
+  for (const int strips : {1, 2, 3, 4, 6, 8, 16, 18, 27, 32, 42})
+    for (const int split : {1, 2, 4}) {
+      if (strips < split) continue;
+      const int tile = decode_tile_strips(strips, split);
+      EXPECT_EQ(strips % tile, 0);
+      EXPECT_EQ(decode_first_tile(strips / tile, split, 0), 0);
+      EXPECT_EQ(decode_first_tile(strips / tile, split, split), strips / tile);
+      for (int rank = 0; rank < split; ++rank) {
+        const int own = decode_first_tile(strips / tile, split, rank + 1) -
+                        decode_first_tile(strips / tile, split, rank);
+        EXPECT_GE(own, 1);
+        EXPECT_LE(own * tile, decode_most_strips(strips, split));
+      }
+    }
 }
 
 // The residual stream stays where it was added to: all its phases share it out alike.
@@ -109,9 +137,11 @@ TEST(DecodePlanTest, ResidualRowsStayWithTheirOwner) {
     for (const PlannedPhase& phase : plan.phases) {
       if (phase.kind != DecodePhaseKind::Residual) continue;
       if (!first) first = &phase;
-      EXPECT_EQ(phase.firsts, first->firsts);
-      for (std::size_t p = 0; p + 1 < phase.firsts.size(); ++p)
-        EXPECT_LE(phase.firsts[p + 1] - phase.firsts[p], plan.most_hidden_units);
+      for (int p = 0; p < plan.processors; ++p) {
+        const auto at = static_cast<std::size_t>(p);
+        EXPECT_EQ(phase.ranges[at].first, first->ranges[at].first);
+        EXPECT_LE(phase.units_of(p), plan.most_hidden_units);
+      }
     }
   }
 }
@@ -180,6 +210,17 @@ TEST(DecodePlanTest, SharedMemoryHoldsWhatEightRowsNeed) {
     more = layout.tiles;
   }
   EXPECT_EQ(decode_shared_layout(plan, 1, 100).tiles, 0);
+}
+
+TEST(DecodePlanTest, LongContextsGoOpByOp) {
+  const std::int64_t of_1_2b = decode_step_most_context(1, 2'340'000'000, 48);
+  EXPECT_EQ(of_1_2b, 30000);
+  // Smaller models gain less, and more heads lose more.
+  EXPECT_LT(decode_step_most_context(1, 700'000'000, 48), of_1_2b);
+  EXPECT_LT(decode_step_most_context(1, 2'340'000'000, 64), of_1_2b);
+  EXPECT_LT(decode_step_most_context(8, 2'340'000'000, 48),
+            decode_step_most_context(4, 2'340'000'000, 48));
+  EXPECT_GT(decode_step_most_context(3, 2'340'000'000, 0), 0);
 }
 
 TEST(DecodePlanTest, UnfitShapesAreRefused) {

@@ -1,18 +1,20 @@
-#include "ops/decode_step/decode_step_cuda.h"
+#include "ops/decode_step/decode_step_persistent.h"
 
 #include "ops/decode_step/decode_step_kernels.h"
+#include "ops/gpu_rules.h"
 
-namespace millrace::cuda {
+namespace millrace::MILLRACE_GPU {
 namespace {
 
 std::string rejects(const DecodeStep::Key& key, const DeviceTraits& traits) {
-  if (traits.arch < 90) return "needs an NVIDIA GPU of sm_90 or later";
+  const bool emulated = traits.backend == Backend::Emulated;
+  if (!emulated && traits.arch < 90) return "needs an NVIDIA GPU of sm_90 or later";
   if (key.weight != DType::BF16 || key.kv != DType::BF16) return "reads BF16 weights and caches";
   if (std::string problem = decode_shape_problem(key.shape); !problem.empty()) return problem;
   const DecodePlan plan = plan_decode_step(key.shape, traits.parallelism);
   if (decode_shared_layout(plan, 1, kDecodeSharedBytes).tiles < kDecodeFewestTiles)
     return "needs more shared memory";
-  if (8 * plan.weight_bytes > traits.memory_bytes)
+  if (!emulated && 8 * plan.weight_bytes > traits.memory_bytes)
     return "keeps a second copy of the weights: needs more memory";
   return {};
 }
@@ -21,8 +23,8 @@ std::string rejects(const DecodeStep::Key& key, const DeviceTraits& traits) {
 
 std::span<const KernelSpec<DecodeStep>> decode_step_kernels() {
   static constexpr KernelSpec<DecodeStep> kSpecs[] = {
-      {"persistent", Backend::Cuda, Priority::Specialized, rejects, run_decode_step}};
+      {"persistent", kGpuBackend, Priority::Specialized, rejects, run_decode_step}};
   return kSpecs;
 }
 
-}  // namespace millrace::cuda
+}  // namespace millrace::MILLRACE_GPU
