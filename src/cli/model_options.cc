@@ -1,10 +1,32 @@
 #include "cli/model_options.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <utility>
 
+#include "cli/interrupts.h"
 #include "hub/hub.h"
+#include "ops/decode_step/decode_step.h"
+#include "ops/op_cases.h"
 
 namespace millrace::cli {
+namespace {
+
+// "op=name", where there is such an op.
+Result<std::pair<std::string, std::string>> parse_override(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    return fail(ErrorCode::InvalidArgument, "--kernel: found '{}', expected op=name", text);
+  std::vector<std::string_view> ops = {DecodeStep::kName};
+  for (const OpTable& table : all_op_tables()) ops.push_back(table.op);
+  const std::string op = text.substr(0, equals);
+  if (std::find(ops.begin(), ops.end(), op) == ops.end())
+    return fail(ErrorCode::InvalidArgument, "--kernel: found op '{}', expected one of {}", op,
+                fmt::join(ops, ", "));
+  return std::pair(op, text.substr(equals + 1));
+}
+
+}  // namespace
 
 CLI::Option* ModelOptions::add_to(CLI::App& app) {
   CLI::Option* model_option =
@@ -20,8 +42,8 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
   app.add_option("--dummy-dtype", dummy_dtype,
                  "Store dummy matrices as bf16, f16, f32, q8_0, q4_0, q4_k, ...");
   app.add_option("--device", device,
-                 "auto: an NVIDIA GPU where there is one, else the CPU; or cpu, cuda, cuda:INDEX, "
-                 "emulated (GPU kernels on the host, for tests)")
+                 "auto: a GPU where there is one, else the CPU; or cpu, cuda, cuda:INDEX, hip, "
+                 "hip:INDEX, emulated, emulated-amd (GPU kernels on the host, for tests)")
       ->capture_default_str();
   app.add_option("-t,--threads", threads, "Threads; 0: one per available core")
       ->capture_default_str();
@@ -32,7 +54,8 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
   app.add_option("--kernel", kernels,
-                 "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)");
+                 "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)")
+      ->allow_extra_args(false);
   return model_option;
 }
 
@@ -46,7 +69,8 @@ Result<std::string> local_model(const std::string& model) {
                 model);
   const HubOptions hub = HubOptions::from_environment();
   if (const auto cached = find_cached(*ref, hub)) return cached->string();
-  const fs::path pulled = MILLRACE_TRY(pull(*ref, hub, PullOptions{}));
+  const InterruptFlag interrupt;
+  const fs::path pulled = MILLRACE_TRY(pull(*ref, hub, {.cancelled = interrupt.get()}));
   return pulled.string();
 }
 
@@ -57,7 +81,9 @@ Result<EngineOptions> ModelOptions::resolve() const {
   options.threads = threads;
   options.context = context;
   if (kv_dtype != "auto") options.kv_dtype = parse_dtype(kv_dtype);
-  options.load.format = load_format == "dummy" ? LoadFormat::Dummy : LoadFormat::Auto;
+  const bool from_config = config_is_enough && model.ends_with(".json");
+  options.load.format =
+      from_config || load_format == "dummy" ? LoadFormat::Dummy : LoadFormat::Auto;
   options.load.dummy_seed = dummy_seed;
   if (!dummy_dtype.empty()) {
     options.load.dummy_dtype = parse_dtype(dummy_dtype);
@@ -66,10 +92,8 @@ Result<EngineOptions> ModelOptions::resolve() const {
                   dummy_dtype);
   }
   for (const std::string& forced : kernels) {
-    const auto equals = forced.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(ErrorCode::InvalidArgument, "--kernel: found '{}', expected op=name", forced);
-    options.kernels[forced.substr(0, equals)] = forced.substr(equals + 1);
+    auto [op, name] = MILLRACE_TRY(parse_override(forced));
+    options.kernels[std::move(op)] = std::move(name);
   }
   return options;
 }
