@@ -160,6 +160,7 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   BodyReader reader(body);
   GenerationSpec spec;
   ChatRequest chat;
+  chat.parse_arguments = true;
   read_common(reader, model, spec);
   read_logprobs(reader, spec.request.sampling);
   read_response_format(reader);
