@@ -134,6 +134,7 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   BodyReader reader(body);
   GenerationSpec spec;
   ChatRequest chat;
+  chat.parse_arguments = true;
   AnswerShape shape;
   read_common(reader, model, spec, shape);
   read_logprobs(reader, spec.request.sampling);

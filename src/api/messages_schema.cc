@@ -180,6 +180,7 @@ ApiResult<GenerationSpec> parse_conversation(BodyReader& reader, const ServedMod
     for (std::size_t i = 0; i < messages->size() && !reader.failed(); ++i)
       conversion.message(i, (*messages)[i]);
   ChatRequest chat;
+  chat.parse_arguments = true;
   if (const Json* tools = reader.list("tools", 1024)) chat.tools = openai_tools(reader, *tools);
   AnswerShape shape;
   if (!read_choice(reader, chat.tools, spec, shape)) chat.tools = nullptr;

@@ -172,6 +172,7 @@ ApiResult<GenerationSpec> parse_responses(const Json& body, const ServedModel& m
   BodyReader reader(body);
   GenerationSpec spec;
   ChatRequest chat;
+  chat.parse_arguments = true;
   read_model(reader, model);
   Request& request = spec.request;
   request.sampling = model.sampling;

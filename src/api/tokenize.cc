@@ -13,6 +13,7 @@ ApiResult<Json> tokenize(const Json& body, const ServedModel& model) {
   const Json* tools = reader.list("tools", 1024);
   const bool special = reader.boolean("add_special_tokens").value_or(!messages);
   ChatRequest chat;
+  chat.parse_arguments = true;
   chat.add_generation_prompt =
       reader.boolean("add_generation_prompt").value_or(messages != nullptr);
   chat.continue_final_message = reader.boolean("continue_final_message").value_or(false);

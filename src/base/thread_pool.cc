@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include "base/check.h"
@@ -55,12 +56,14 @@ void ThreadPool::run_erased(std::int64_t count, Call call, const void* body) {
   call_ = call;
   body_ = body;
   count_ = count;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
+  check(count <= std::numeric_limits<int>::max(), "a loop of more calls than can be counted");
+  busy_.store(static_cast<int>(count), std::memory_order_relaxed);
+  next_.store(count, std::memory_order_release);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
   work();
-  // A worker that the system has put aside gets this core after a while.
+  // Only calls that were begun are waited for: a worker that sleeps on holds nobody up. One that
+  // the system has put aside within a call gets this core after a while.
   for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
     if (spins < 20'000)
       relax();
@@ -69,22 +72,29 @@ void ThreadPool::run_erased(std::int64_t count, Call call, const void* body) {
   }
 }
 
+// Whoever takes a call finds the loop it belongs to in call_, body_ and count_: they stay until the
+// last call that was taken has ended.
 void ThreadPool::work() {
-  for (;;) {
-    const std::int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
-    if (index >= count_) return;
-    call_(body_, index);
+  int finished = 0;
+  std::int64_t left = next_.load(std::memory_order_relaxed);
+  while (left > 0) {
+    if (!next_.compare_exchange_weak(left, left - 1, std::memory_order_acquire,
+                                     std::memory_order_relaxed))
+      continue;
+    call_(body_, count_ - left);
+    ++finished;
+    left = next_.load(std::memory_order_relaxed);
   }
+  if (finished > 0) busy_.fetch_sub(finished, std::memory_order_release);
 }
 
 void ThreadPool::loop() {
   std::uint32_t seen = 0;
   for (;;) {
     wait_for_change(epoch_, seen);
-    ++seen;
+    seen = epoch_.load(std::memory_order_acquire);
     if (stop_) return;
     work();
-    busy_.fetch_sub(1, std::memory_order_release);
   }
 }
 

@@ -57,8 +57,8 @@ class ThreadPool {
   Call call_ = nullptr;
   const void* body_ = nullptr;
   std::int64_t count_ = 0;
-  alignas(64) std::atomic<std::int64_t> next_ = 0;
-  alignas(64) std::atomic<int> busy_ = 0;             // workers still in this loop
+  alignas(64) std::atomic<std::int64_t> next_ = 0;    // calls that nobody has taken yet
+  alignas(64) std::atomic<int> busy_ = 0;             // calls that have not ended
   alignas(64) std::atomic<std::uint32_t> epoch_ = 0;  // grows by one for each loop
   std::atomic<bool> stop_ = false;
 };

@@ -109,11 +109,7 @@ Result<std::unique_ptr<Checkpoint>> open_safetensors_folder(const std::string& f
   const std::filesystem::path root(folder);
   std::error_code ignored;
   const std::string single = (root / "model.safetensors").string();
-  if (std::filesystem::exists(single, ignored)) {
-    CheckpointBuilder builder(folder);
-    MILLRACE_TRY(add_file(builder, MILLRACE_TRY(MappedFile::open(single))));
-    return std::move(builder).finish();
-  }
+  if (std::filesystem::exists(single, ignored)) return open_safetensors(single);
   const std::string index = (root / "model.safetensors.index.json").string();
   if (std::filesystem::exists(index, ignored)) return open_shards(folder, index);
   return fail(ErrorCode::NotFound,

@@ -273,14 +273,17 @@ Command add_bench(CLI::App& app) {
                         "this text; \"\" for all");
   bench_app->add_option("--prefill", options->prefill, "Prompt lengths")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   bench_app->add_option("--batch", options->batches, "Sequences decoded at once")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   bench_app->add_option("--context-sizes", options->contexts, "Cached positions before decoding")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   bench_app
@@ -295,6 +298,7 @@ Command add_bench(CLI::App& app) {
       ->add_option("--concurrency", batches->concurrency,
                    "Time batches of so many requests through the whole engine instead of steps")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 4096));
   bench_app->add_option("--input", batches->input, "Prompt tokens of such a request")
       ->check(CLI::Range(1, 1 << 20))

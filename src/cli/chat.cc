@@ -14,23 +14,9 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "cli/interrupts.h"
 
 namespace millrace::cli {
-namespace {
-
-sigset_t interrupt_set() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  return set;
-}
-
-}  // namespace
-
-void block_interrupts() {
-  const sigset_t set = interrupt_set();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
 
 ChatSession::ChatSession(Engine& engine, ChatSettings settings)
     : engine_(&engine), settings_(std::move(settings)) {

@@ -9,9 +9,6 @@
 
 namespace millrace::cli {
 
-// Keeps Ctrl-C from ending the process: it stops the answer instead. Call before threads start.
-void block_interrupts();
-
 // NOLINTNEXTLINE(bugprone-exception-escape): takes the move of a JSON value for one that can throw.
 struct ChatSettings {
   std::string system;
@@ -24,8 +21,8 @@ class ChatSession {
  public:
   ChatSession(Engine& engine, ChatSettings settings);
 
-  // One turn: asks, streams the answer to `show` and remembers both. Ctrl-C cancels the answer;
-  // what was said of it stays in the conversation.
+  // One turn: asks, streams the answer to `show` and remembers both. Ctrl-C cancels the answer (see
+  // block_interrupts()); what was said of it stays in the conversation.
   Result<Completion> say(const std::string& message, TokenCallback show);
   void reset();
 

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "device/cpu/cpu_device.h"
 #include "device/cuda/cuda_device.h"
+#include "device/hip/hip_device.h"
 #include "hub/hub.h"
 #include "ops/machine_ceilings.h"
 
@@ -16,8 +17,8 @@ namespace {
 
 struct Finding {
   std::string what;
-  std::string found;
-  std::string advice;  // empty: nothing to do
+  std::vector<std::string> found;  // a line each
+  std::string advice;              // empty: nothing to do
 };
 
 std::string first_line(const std::string& path) {
@@ -38,35 +39,62 @@ std::string memory_line(std::string_view wanted) {
   return "unknown";
 }
 
+// A GPU backend by its own account, and how to get what it misses.
+Finding examine_gpu(std::string what, std::vector<std::string> lines, std::string how_to_build,
+                    std::string how_to_run) {
+  std::string advice;
+  if (lines.front() == "not built in")
+    advice = std::move(how_to_build);
+  else if (lines.back() == "no GPU" || lines.size() < 2)
+    advice = std::move(how_to_run);
+  return {std::move(what), std::move(lines), std::move(advice)};
+}
+
 std::vector<Finding> examine(Device& device) {
   const DeviceTraits& traits = device.traits();
   const CpuFeatures& cpu = traits.cpu;
   std::vector<Finding> findings;
-  findings.push_back({"processor", cpu.model, ""});
-  findings.push_back({"instruction sets", to_string(cpu),
-                      cpu.avx2 || cpu.neon ? "" : "no AVX2: kernels fall back to plain C++ loops"});
-  findings.push_back({"threads", fmt::format("{}", traits.parallelism),
-                      "set others with --threads; more than the cores only slows down"});
-  findings.back().advice.clear();
-  findings.push_back(
-      {"memory",
-       fmt::format("{} of {} available", memory_line("MemAvailable"), memory_line("MemTotal")),
-       ""});
+  const auto add = [&](std::string what, std::string found, std::string advice = {}) {
+    findings.push_back({std::move(what), {std::move(found)}, std::move(advice)});
+  };
+  add("processor", cpu.model);
+  add("instruction sets", to_string(cpu),
+      cpu.avx2 || cpu.neon ? "" : "no AVX2: kernels fall back to plain C++ loops");
+  add("threads", fmt::format("{}", traits.parallelism));
+  add("memory",
+      fmt::format("{} of {} available", memory_line("MemAvailable"), memory_line("MemTotal")));
   const std::string huge = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
-  findings.push_back({"huge pages", huge.empty() ? "unknown" : huge,
-                      huge.find("[never]") != std::string::npos
-                          ? "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled speeds up "
-                            "large caches"
-                          : ""});
+  add("huge pages", huge.empty() ? "unknown" : huge,
+      huge.find("[never]") != std::string::npos
+          ? "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled speeds up large caches"
+          : "");
   const MachineCeilings ceilings = measure_ceilings(device);
-  findings.push_back(
-      {"read bandwidth", fmt::format("{:.1f} GB/s measured", ceilings.read_gb_s), ""});
-  findings.push_back({"float peak", fmt::format("{:.0f} GFLOP/s measured", ceilings.gflop_s), ""});
+  add("read bandwidth", fmt::format("{:.1f} GB/s measured", ceilings.read_gb_s));
+  add("float peak", fmt::format("{:.0f} GFLOP/s measured", ceilings.gflop_s));
+  findings.push_back(examine_gpu(
+      "NVIDIA GPUs", describe_cuda(),
+      "for one: install the CUDA toolkit (nvcc in PATH or CUDACXX), remove build/, build again",
+      "to use one: install NVIDIA's driver"));
+  findings.push_back(examine_gpu("AMD GPUs", describe_hip(), "for one: ./dev hip builds it in",
+                                 "to use one: install AMD's driver and ROCm's HIP runtime"));
   const HubOptions hub = HubOptions::from_environment();
-  findings.push_back({"model cache", hub.cache.string(), ""});
-  findings.push_back({"hub token", hub.token.empty() ? "none" : "present",
-                      hub.token.empty() ? "gated models need HF_TOKEN" : ""});
+  add("model cache", hub.cache.string());
+  add("hub token", hub.token.empty() ? "none" : "present",
+      hub.token.empty() ? "gated models need HF_TOKEN" : "");
   return findings;
+}
+
+// A value is a string, or a list where several lines were found.
+Json to_json(const std::vector<Finding>& findings) {
+  Json out = {{"version", MILLRACE_VERSION}};
+  Json advice = Json::object();
+  for (const Finding& finding : findings) {
+    out[finding.what] =
+        finding.found.size() == 1 ? Json(finding.found.front()) : Json(finding.found);
+    if (!finding.advice.empty()) advice[finding.what] = finding.advice;
+  }
+  out["advice"] = std::move(advice);
+  return out;
 }
 
 }  // namespace
@@ -80,18 +108,15 @@ Command add_doctor(CLI::App& app) {
             const std::unique_ptr<Device> device = make_cpu_device();
             const std::vector<Finding> findings = examine(*device);
             if (*json) {
-              Json out = Json::object();
-              for (const Finding& finding : findings) out[finding.what] = finding.found;
-              fmt::print("{}\n", out.dump(2));
+              fmt::print("{}\n", to_json(findings).dump(2));
               return {};
             }
             fmt::print("millrace {}\n", MILLRACE_VERSION);
             for (const Finding& finding : findings) {
-              fmt::print("  {:<18} {}\n", finding.what, finding.found);
+              for (std::size_t i = 0; i < finding.found.size(); ++i)
+                fmt::print("  {:<18} {}\n", i == 0 ? finding.what : "", finding.found[i]);
               if (!finding.advice.empty()) fmt::print("  {:<18} -> {}\n", "", finding.advice);
             }
-            for (const std::string& line : describe_cuda())
-              fmt::print("  {:<18} {}\n", "CUDA", line);
             return {};
           }};
 }

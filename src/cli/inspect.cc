@@ -14,6 +14,24 @@
 namespace millrace::cli {
 namespace {
 
+// A tensor of a file, or one that the config asks for.
+struct ListedTensor {
+  std::string name;
+  std::string dtype;  // empty where there is no file
+  Shape shape;
+};
+
+std::vector<ListedTensor> list_tensors(const LoadedModel& files) {
+  std::vector<ListedTensor> list;
+  if (files.checkpoint)
+    for (const NamedTensor& tensor : files.checkpoint->tensors())
+      list.push_back({tensor.name, std::string(to_string(tensor.view.dtype)), tensor.view.shape});
+  else
+    for (const TensorSpec& spec : tensor_specs(files.config))
+      list.push_back({spec.name, "", spec.shape});
+  return list;
+}
+
 struct InspectOptions {
   ModelOptions model;
   bool tensors = false;
@@ -50,34 +68,43 @@ Status inspect(const InspectOptions& options) {
   const bool fits = plan.total() <= available;
 
   if (options.json) {
-    const Json out = {{"model", engine.model},
-                      {"model_type", config.model_type},
-                      {"parameters", parameter_count(config)},
-                      {"hidden", config.hidden},
-                      {"layers", config.layers.size()},
-                      {"conv_layers", config.count(Mixer::Conv)},
-                      {"attention_layers", config.count(Mixer::Attention)},
-                      {"heads", config.heads},
-                      {"kv_heads", config.kv_heads},
-                      {"head_dim", config.head_dim},
-                      {"ffn_width", config.ffn_width},
-                      {"experts", config.moe ? config.moe->experts : 0},
-                      {"experts_per_token", config.moe ? config.moe->top_k : 0},
-                      {"vocab", config.vocab},
-                      {"max_position", config.max_position},
-                      {"kv_bytes_per_token", geometry.kv_bytes_per_token()},
-                      {"conv_state_bytes", geometry.conv_bytes_per_sequence()},
-                      {"replay_tokens", geometry.replay_tokens()},
-                      {"context", sizes.context},
-                      {"memory",
-                       {{"weights_bytes", plan.weights},
-                        {"kv_bytes", plan.kv},
-                        {"conv_bytes", plan.conv},
-                        {"workspace_bytes", plan.workspace},
-                        {"tables_bytes", plan.tables},
-                        {"total_bytes", plan.total()}}},
-                      {"available_bytes", available},
-                      {"fits", fits}};
+    Json out = {{"model", engine.model},
+                {"model_type", config.model_type},
+                {"parameters", parameter_count(config)},
+                {"hidden", config.hidden},
+                {"layers", config.layers.size()},
+                {"conv_layers", config.count(Mixer::Conv)},
+                {"attention_layers", config.count(Mixer::Attention)},
+                {"heads", config.heads},
+                {"kv_heads", config.kv_heads},
+                {"head_dim", config.head_dim},
+                {"ffn_width", config.ffn_width},
+                {"experts", config.moe ? config.moe->experts : 0},
+                {"experts_per_token", config.moe ? config.moe->top_k : 0},
+                {"vocab", config.vocab},
+                {"max_position", config.max_position},
+                {"kv_bytes_per_token", geometry.kv_bytes_per_token()},
+                {"conv_state_bytes", geometry.conv_bytes_per_sequence()},
+                {"replay_tokens", geometry.replay_tokens()},
+                {"context", sizes.context},
+                {"memory",
+                 {{"weights_bytes", plan.weights},
+                  {"kv_bytes", plan.kv},
+                  {"conv_bytes", plan.conv},
+                  {"workspace_bytes", plan.workspace},
+                  {"tables_bytes", plan.tables},
+                  {"total_bytes", plan.total()}}},
+                {"available_bytes", available},
+                {"fits", fits}};
+    if (options.tensors) {
+      Json& list = out["tensors"] = Json::array();
+      for (const ListedTensor& tensor : list_tensors(files)) {
+        Json shape = Json::array();
+        for (int i = 0; i < tensor.shape.rank(); ++i) shape.push_back(tensor.shape[i]);
+        list.push_back({{"name", tensor.name}, {"shape", std::move(shape)}});
+        if (!tensor.dtype.empty()) list.back()["dtype"] = tensor.dtype;
+      }
+    }
     fmt::print("{}\n", out.dump(2));
     return {};
   }
@@ -120,14 +147,8 @@ Status inspect(const InspectOptions& options) {
              fits ? "it fits" : "it does NOT fit; a smaller --context or a quantised file helps");
   if (!options.tensors) return {};
   fmt::print("Tensors\n");
-  if (files.checkpoint) {
-    for (const NamedTensor& tensor : files.checkpoint->tensors())
-      fmt::print("  {:<60} {:<5} {}\n", tensor.name, to_string(tensor.view.dtype),
-                 to_string(tensor.view.shape));
-  } else {
-    for (const TensorSpec& spec : tensor_specs(config))
-      fmt::print("  {:<60} {}\n", spec.name, to_string(spec.shape));
-  }
+  for (const ListedTensor& tensor : list_tensors(files))
+    fmt::print("  {:<60} {:<5} {}\n", tensor.name, tensor.dtype, to_string(tensor.shape));
   return {};
 }
 
@@ -137,6 +158,7 @@ Command add_inspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* inspect_app = app.add_subcommand(
       "inspect", "Shapes, sizes, KV bytes per token, conv state, and whether it fits");
+  options->model.config_is_enough = true;
   options->model.add_to(*inspect_app);
   inspect_app->add_flag("--tensors", options->tensors, "List every tensor");
   inspect_app->add_flag("--json", options->json, "Print JSON");

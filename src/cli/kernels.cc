@@ -119,6 +119,7 @@ Command add_kernels(CLI::App& app) {
   auto options = std::make_shared<KernelsOptions>();
   CLI::App* kernels_app =
       app.add_subcommand("kernels", "Which kernel serves each op of a model, and why");
+  options->model.config_is_enough = true;
   CLI::Option* model = options->model.add_to(*kernels_app);
   model->required(false);
   kernels_app->add_flag("--matrix", options->matrix,

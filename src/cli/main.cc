@@ -23,6 +23,16 @@ Exit status: 0 done; 1 unexpected failure; 2 bad arguments; 3 not found; 4 damag
 5 unsupported model or file; 6 too large, out of memory; 7 network or device unavailable;
 130 interrupted.)";
 
+// What is wrong with the arguments, and where to read what is right.
+std::string complaint(const CLI::App& app, const CLI::ParseError& error, std::string_view first) {
+  const std::vector<CLI::App*> named = app.get_subcommands();
+  if (!named.empty())
+    return fmt::format("{}; see millrace {} --help", error.what(), named.front()->get_name());
+  if (!first.empty() && first.front() != '-')
+    return fmt::format("no command '{}'; see millrace --help", first);
+  return fmt::format("{}; see millrace --help", error.what());
+}
+
 int run_main(int argc, char** argv) {
   CLI::App app("Millrace runs Liquid AI's LFM2 and LFM2.5 models.", "millrace");
   app.set_version_flag("--version", "millrace " MILLRACE_VERSION);
@@ -39,8 +49,11 @@ int run_main(int argc, char** argv) {
       add_serve(app),    add_completion(app), add_man(app)};
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : exit_status(ErrorCode::InvalidArgument);
+    fmt::print(stderr, "millrace: {}\n", complaint(app, e, argc > 1 ? argv[1] : ""));
+    return exit_status(ErrorCode::InvalidArgument);
   }
   if (quiet) Progress::disable_all();
   for (const Command& command : commands) {

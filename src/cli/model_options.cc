@@ -1,11 +1,33 @@
 #include "cli/model_options.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <utility>
 
+#include "cli/interrupts.h"
 #include "hub/hub.h"
 #include "model/known_configs.h"
+#include "ops/decode_step/decode_step.h"
+#include "ops/op_cases.h"
 
 namespace millrace::cli {
+namespace {
+
+// "op=name", where there is such an op.
+Result<std::pair<std::string, std::string>> parse_override(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    return fail(ErrorCode::InvalidArgument, "--kernel: found '{}', expected op=name", text);
+  std::vector<std::string_view> ops = {DecodeStep::kName};
+  for (const OpTable& table : all_op_tables()) ops.push_back(table.op);
+  const std::string op = text.substr(0, equals);
+  if (std::find(ops.begin(), ops.end(), op) == ops.end())
+    return fail(ErrorCode::InvalidArgument, "--kernel: found op '{}', expected one of {}", op,
+                fmt::join(ops, ", "));
+  return std::pair(op, text.substr(equals + 1));
+}
+
+}  // namespace
 
 CLI::Option* ModelOptions::add_to(CLI::App& app) {
   CLI::Option* model_option =
@@ -22,8 +44,8 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
   app.add_option("--dummy-dtype", dummy_dtype,
                  "Store dummy matrices as bf16, f16, f32, q8_0, q4_0, q4_k, ...");
   app.add_option("--device", device,
-                 "auto: an NVIDIA GPU where there is one, else the CPU; or cpu, cuda, cuda:INDEX, "
-                 "emulated (GPU kernels on the host, for tests)")
+                 "auto: a GPU where there is one, else the CPU; or cpu, cuda, cuda:INDEX, hip, "
+                 "hip:INDEX, emulated, emulated-amd (GPU kernels on the host, for tests)")
       ->capture_default_str();
   app.add_option("-t,--threads", threads, "Threads; 0: one per available core")
       ->capture_default_str();
@@ -34,7 +56,8 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
   app.add_option("--kernel", kernels,
-                 "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)");
+                 "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)")
+      ->allow_extra_args(false);
   app.add_flag(
       "--self-test,!--no-self-test", self_test,
       "Run every chosen kernel against its reference before it is used; by default on GPUs");
@@ -51,13 +74,15 @@ Result<std::string> local_model(const std::string& model) {
                 model);
   const HubOptions hub = HubOptions::from_environment();
   if (const auto cached = find_cached(*ref, hub)) return cached->string();
-  const fs::path pulled = MILLRACE_TRY(pull(*ref, hub, PullOptions{}));
+  const InterruptFlag interrupt;
+  const fs::path pulled = MILLRACE_TRY(pull(*ref, hub, {.cancelled = interrupt.get()}));
   return pulled.string();
 }
 
 Result<EngineOptions> ModelOptions::resolve() const {
   EngineOptions options;
-  const bool dummy = load_format == "dummy";
+  const bool dummy =
+      load_format == "dummy" || (config_is_enough && model.ends_with(".json"));
   options.model = dummy && find_known_config(model) ? model : MILLRACE_TRY(local_model(model));
   options.device = device;
   options.threads = threads;
@@ -73,10 +98,8 @@ Result<EngineOptions> ModelOptions::resolve() const {
                   dummy_dtype);
   }
   for (const std::string& forced : kernels) {
-    const auto equals = forced.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(ErrorCode::InvalidArgument, "--kernel: found '{}', expected op=name", forced);
-    options.kernels[forced.substr(0, equals)] = forced.substr(equals + 1);
+    auto [op, name] = MILLRACE_TRY(parse_override(forced));
+    options.kernels[std::move(op)] = std::move(name);
   }
   return options;
 }

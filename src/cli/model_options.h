@@ -21,6 +21,9 @@ struct ModelOptions {
   std::string kv_dtype = "auto";
   std::vector<std::string> kernels;  // "op=name"
   std::optional<bool> self_test;
+  // For commands that show what does not depend on the weights' values: a config.json stands for
+  // its model without more ado.
+  bool config_is_enough = false;
 
   // Adds MODEL and the flags to a command; returns MODEL's option, which is required.
   CLI::Option* add_to(CLI::App& app);

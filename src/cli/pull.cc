@@ -1,19 +1,12 @@
 // `millrace pull`: downloads a model from the hub.
 #include <fmt/format.h>
 
-#include <atomic>
-#include <csignal>
-
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/interrupts.h"
 #include "hub/hub.h"
 
 namespace millrace::cli {
-namespace {
-
-std::atomic<bool> interrupted = false;  // a signal handler can reach nothing else
-
-}  // namespace
 
 Command add_pull(CLI::App& app) {
   struct Flags {
@@ -25,8 +18,10 @@ Command add_pull(CLI::App& app) {
   CLI::App* pull_app = app.add_subcommand(
       "pull", "Download a model into the Hugging Face cache, resuming what was begun");
   pull_app->add_option("model", flags->model, "ORG/NAME[@REVISION][:QUANT]")->required();
-  pull_app->add_option("--include", flags->pull.include, "Only files that match (repeatable)");
-  pull_app->add_option("--exclude", flags->pull.exclude, "No files that match (repeatable)");
+  pull_app->add_option("--include", flags->pull.include, "Only files that match (repeatable)")
+      ->allow_extra_args(false);
+  pull_app->add_option("--exclude", flags->pull.exclude, "No files that match (repeatable)")
+      ->allow_extra_args(false);
   pull_app->add_option("--connections", flags->pull.connections, "Parallel ranges of a large file")
       ->capture_default_str();
   pull_app->add_flag("--dry-run", flags->dry_run, "List what would be downloaded");
@@ -37,8 +32,8 @@ Command add_pull(CLI::App& app) {
             const ModelRef ref = MILLRACE_TRY(parse_model_ref(flags->model));
             const HubOptions hub = HubOptions::from_environment();
             // Ctrl-C ends the download in good order: what came stays for the next pull.
-            std::signal(SIGINT, [](int) { interrupted = true; });
-            flags->pull.cancelled = &interrupted;
+            const InterruptFlag interrupt;
+            flags->pull.cancelled = interrupt.get();
             if (flags->dry_run) {
               const std::vector<RemoteFile> files = MILLRACE_TRY(list_files(ref, hub, flags->pull));
               for (const RemoteFile& file : files)

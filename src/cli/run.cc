@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cli/chat.h"
 #include "cli/command.h"
+#include "cli/interrupts.h"
 #include "cli/model_options.h"
 
 namespace millrace::cli {
@@ -199,7 +200,6 @@ Status chat(Engine& engine, const RunOptions& options) {
 }
 
 Status run(RunOptions options, bool has_prompt) {
-  block_interrupts();  // before threads start, so that they inherit it
   if (!has_prompt && ::isatty(STDIN_FILENO) == 0) {
     options.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
     while (options.prompt.ends_with('\n')) options.prompt.pop_back();
@@ -207,8 +207,13 @@ Status run(RunOptions options, bool has_prompt) {
   }
   if (has_prompt && options.prompt.empty())
     return fail(ErrorCode::InvalidArgument, "the prompt is empty");
-  const std::unique_ptr<Engine> engine =
-      MILLRACE_TRY(Engine::open(MILLRACE_TRY(options.model.resolve())));
+  const EngineOptions wanted = MILLRACE_TRY(options.model.resolve());
+  block_interrupts();  // from here on: they stop answers
+  std::unique_ptr<Engine> engine;
+  {
+    const InterruptsEndProgram while_loading;
+    engine = MILLRACE_TRY(Engine::open(wanted));
+  }
   return has_prompt ? answer_once(*engine, options) : chat(*engine, options);
 }
 
@@ -247,9 +252,12 @@ Command add_run(CLI::App& app) {
   run_app->add_option("--seed", options->seed, "Same seed, same answer");
   run_app->add_option("--logprobs", options->logprobs,
                       "Report log probabilities, with this many alternatives");
-  run_app->add_option("--stop", options->stop, "End the answer before this text (repeatable)");
-  run_app->add_option("--logit-bias", options->logit_bias,
-                      "TOKEN=VALUE, added to a logit (repeatable)");
+  run_app->add_option("--stop", options->stop, "End the answer before this text (repeatable)")
+      ->allow_extra_args(false);
+  run_app
+      ->add_option("--logit-bias", options->logit_bias,
+                   "TOKEN=VALUE, added to a logit (repeatable)")
+      ->allow_extra_args(false);
   run_app->add_flag("--ignore-eos", options->ignore_eos, "Go on past the end of the turn");
   run_app
       ->add_option("--draft-tokens", options->draft_tokens,

@@ -38,8 +38,9 @@ Status tokenize(const TokenizeOptions& options) {
                   json_type_name(ids));
     std::vector<TokenId> tokens;
     for (const Json& id : ids) {
-      if (!id.is_number_integer() || id < 0 || id > std::numeric_limits<TokenId>::max())
-        return fail(ErrorCode::InvalidArgument, "token ids: found {}, expected an id", id.dump());
+      if (!id.is_number_integer() || id < 0 || id >= files.config.vocab)
+        return fail(ErrorCode::InvalidArgument, "token ids: found {}, expected 0 to {}", id.dump(),
+                    files.config.vocab - 1);
       tokens.push_back(id.get<TokenId>());
     }
     fmt::print("{}\n", tokenizer.decode(tokens, {.skip_special_tokens = false}));
@@ -77,8 +78,10 @@ Status render(const TemplateOptions& options) {
   ChatRequest chat;
   Json file = options.messages == "-" ? MILLRACE_TRY(parse_json(standard_input(), "standard input"))
                                       : MILLRACE_TRY(read_json_file(options.messages));
-  // A bare list of messages, or a request body with messages and tools.
+  // A bare list of messages, as apply_chat_template takes it, or a request body with messages and
+  // tools, as the server takes it.
   if (file.is_object()) {
+    chat.parse_arguments = true;
     if (const Json* tools = json_find(file, "tools")) chat.tools = *tools;
     if (const Json* messages = json_find(file, "messages")) {
       Json inner = *messages;
@@ -120,7 +123,8 @@ Command add_template(CLI::App& app) {
   template_app->add_option("model", options->model, "A model's folder or .gguf file")->required();
   template_app
       ->add_option("messages", options->messages,
-                   "JSON file: a list of messages, or {messages, tools}; - for standard input")
+                   "JSON file: a list of messages, or a request body with messages and tools; "
+                   "- for standard input")
       ->required();
   template_app->add_option("--tools", options->tools, "JSON file with a list of tools");
   template_app->add_option("--variables", options->variables,

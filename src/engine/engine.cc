@@ -47,6 +47,9 @@ Result<std::vector<TokenId>> Engine::chat_prompt(const ChatRequest& chat) const 
   if (!loaded.chat_template)
     return fail(ErrorCode::Unsupported, "{}: has no chat template", loaded.path);
   const std::string text = MILLRACE_TRY(loaded.chat_template->render(chat));
+  if (text.empty())
+    return fail(ErrorCode::InvalidArgument, "{}: the chat template gives an empty prompt",
+                loaded.path);
   // The template writes the beginning-of-text token itself.
   return loaded.tokenizer->encode(text, {.add_special_tokens = false});
 }

@@ -44,7 +44,9 @@ void Running::prepare(const LoadedModel& files) {
   if (stops) return;
   const Request& request = state->request;
   tokens.reserve(static_cast<std::size_t>(max_length));
-  state->completion.tokens.reserve(static_cast<std::size_t>(max_length - prompt_length));
+  const auto answer_length = static_cast<std::size_t>(max_length - prompt_length);
+  state->completion.tokens.reserve(answer_length);
+  state->completion.text.reserve(answer_length * 6);  // more than tokens of text are long
   stops.emplace(request.stop);
   if (samples_on_host) {
     sampler.emplace(request.sampling, files.config.vocab, sample.seed, mask != nullptr);

@@ -40,7 +40,7 @@ Json with_reasoning(Json message) {
   return message;
 }
 
-void parse_arguments(Json& call) {
+void parse_call(Json& call) {
   if (!call.is_object()) return;
   const auto arguments = call.find("arguments");
   if (arguments == call.end() || !arguments->is_string()) return;
@@ -53,8 +53,8 @@ void parse_tool_calls(Json& message) {
   const auto calls = message.find("tool_calls");
   if (calls == message.end() || !calls->is_array()) return;
   for (Json& call : *calls) {
-    parse_arguments(call);
-    if (call.is_object() && call.contains("function")) parse_arguments(call["function"]);
+    parse_call(call);
+    if (call.is_object() && call.contains("function")) parse_call(call["function"]);
   }
 }
 
@@ -64,7 +64,7 @@ std::string stripped(std::string_view text) {
 
 }  // namespace
 
-Result<Json> prepare_messages(const Json& messages) {
+Result<Json> prepare_messages(const Json& messages, bool parse_arguments) {
   if (!messages.is_array())
     return fail(ErrorCode::InvalidArgument, "messages: found {}, expected a list",
                 json_type_name(messages));
@@ -76,7 +76,7 @@ Result<Json> prepare_messages(const Json& messages) {
       return fail(ErrorCode::InvalidArgument, "messages[{}]: found {}, expected an object",
                   prepared.size(), json_type_name(message));
     Json ready = with_reasoning(without_nulls(message));
-    parse_tool_calls(ready);
+    if (parse_arguments) parse_tool_calls(ready);
     prepared.push_back(std::move(ready));
   }
   return prepared;

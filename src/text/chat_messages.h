@@ -10,9 +10,9 @@
 namespace millrace {
 
 // As transformers 5.23 has it: keys with null values are dropped; reasoning_content, thinking and
-// reasoning are one text under several names. And beyond it: arguments of tool calls that are JSON
-// text, OpenAI's wire form, become objects. An empty conversation is an error.
-Result<Json> prepare_messages(const Json& messages);
+// reasoning are one text under several names. And beyond it, if wanted: arguments of tool calls
+// that are JSON text, OpenAI's wire form, become objects. An empty conversation is an error.
+Result<Json> prepare_messages(const Json& messages, bool parse_arguments);
 
 // Lets a prompt end inside its last message: marks the end of a text of that message before the
 // template runs, and cuts the prompt there afterwards.

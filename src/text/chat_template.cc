@@ -84,7 +84,7 @@ Result<std::string> ChatTemplate::render(const ChatRequest& request) const {
   MILLRACE_TRY(check_request(request));
   const NamedTemplate& chosen =
       !request.tools.is_null() && state_->with_tools ? *state_->with_tools : state_->usual;
-  Json messages = MILLRACE_TRY(prepare_messages(request.messages));
+  Json messages = MILLRACE_TRY(prepare_messages(request.messages, request.parse_arguments));
   std::optional<FinalMessageCut> cut;
   if (request.continue_final_message)
     cut = MILLRACE_TRY(FinalMessageCut::mark(messages, request.continue_field, chosen.source));

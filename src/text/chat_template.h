@@ -23,6 +23,9 @@ struct ChatRequest {
   Json tools;                       // a list, or null
   Json documents;                   // a list of objects, or null
   Json variables = Json::object();  // further variables of the template; null is none
+  // Arguments of tool calls that are JSON text, as OpenAI's clients send them, become objects;
+  // apply_chat_template leaves them.
+  bool parse_arguments = false;
   bool add_generation_prompt = false;
   // The prompt ends inside the last message, for the model to go on with it. Not together with
   // add_generation_prompt.

@@ -47,10 +47,11 @@ class Tokenizer {
   // refused by its name.
   static Result<Tokenizer> from_folder(const std::string& folder);
   static Result<Tokenizer> from_json_file(const std::string& path);
-  // The text of a tokenizer.json, and of a tokenizer_config.json or nothing. `origin` names them
+  // The text of a tokenizer.json, and of a tokenizer_config.json or nothing. The origins name them
   // in messages.
   static Result<Tokenizer> from_json(std::string_view text, std::string_view origin,
-                                     std::string_view config_text = {});
+                                     std::string_view config_text = {},
+                                     std::string_view config_origin = "tokenizer_config.json");
   static Result<Tokenizer> from_gguf(const GgufTokenizer& gguf, std::string_view origin);
 
   // Invalid UTF-8 is replaced first: each maximal invalid part becomes U+FFFD. Fails only where a

@@ -269,13 +269,13 @@ Result<MappedFile> open_limited(const std::string& path, std::size_t max_bytes) 
 }  // namespace
 
 Result<Tokenizer> Tokenizer::from_json(std::string_view text, std::string_view origin,
-                                       std::string_view config_text) {
+                                       std::string_view config_text,
+                                       std::string_view config_origin) {
   TokenizerParts parts;
   TokenizerFile file = MILLRACE_TRY(parse_tokenizer_file(text, origin, true));
   if (const Status s = read_tokenizer(std::move(file), parts); !s)
     return fail_in(origin, s.error());
   if (!config_text.empty()) {
-    const std::string config_origin = fmt::format("{}: with its tokenizer_config.json", origin);
     const TokenizerFile config =
         MILLRACE_TRY(parse_tokenizer_file(config_text, config_origin, false));
     if (const Status status = read_config(config.document, parts); !status)
@@ -299,7 +299,7 @@ Result<Tokenizer> Tokenizer::from_folder(const std::string& folder) {
   std::error_code ignored;
   if (!std::filesystem::exists(config_path, ignored)) return from_json(file.text(), file.path());
   const MappedFile config = MILLRACE_TRY(open_limited(config_path, kMaxConfigBytes));
-  return from_json(file.text(), file.path(), config.text());
+  return from_json(file.text(), file.path(), config.text(), config.path());
 }
 
 }  // namespace millrace

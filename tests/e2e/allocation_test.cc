@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "engine/engine.h"
 #include "engine/sampler.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
@@ -29,9 +30,9 @@ void operator delete(void* memory, std::size_t) noexcept {
 namespace millrace::testing {
 namespace {
 
-class Allocation : public ::testing::TestWithParam<const char*> {};
+class StepAllocation : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(Allocation, ADecodedTokenAllocatesNothing) {
+TEST_P(StepAllocation, ADecodedTokenAllocatesNothing) {
   SmallStack stack(data_path("golden/" + std::string(GetParam())), {});
   SequenceMemory memory = stack.open();
   std::vector<std::int32_t> prompt = {1, 6, 70, 90, 100, 33, 21};
@@ -61,9 +62,36 @@ TEST_P(Allocation, ADecodedTokenAllocatesNothing) {
   EXPECT_EQ(allocations - counted, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, Allocation,
+INSTANTIATE_TEST_SUITE_P(Variants, StepAllocation,
                          ::testing::Values("dense_f32", "dense_bf16", "dense_k4", "moe_bf16"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+// The whole way: scheduler, step, sampler, detokenizer, stop strings, callback.
+TEST(Allocation, AnAnswerOfTheEngineAllocatesNothingPerToken) {
+  EngineOptions options;
+  options.model = repository_path("models/nano");
+  options.device = "cpu";
+  options.threads = 2;
+  options.context = 512;
+  const std::unique_ptr<Engine> engine = value_or_die(Engine::open(options));
+  constexpr std::size_t kTokens = 200;
+  std::vector<long> at_token;  // allocations so far
+  at_token.reserve(kTokens);
+  Request request;
+  request.prompt = value_or_die(engine->chat_prompt("Tell me a story about a dog."));
+  request.max_tokens = kTokens;
+  request.ignore_eos = true;
+  request.sampling.temperature = 0.8;
+  request.sampling.top_p = 0.9;
+  request.sampling.repetition_penalty = 1.05;
+  request.sampling.seed = 3;
+  request.stop = {"never said in nano's world"};
+  const auto count = [&](const TokenEvent&) { at_token.push_back(allocations); };
+  Answer answer = value_or_die(engine->submit(std::move(request), count));
+  ASSERT_EQ(answer.wait().finish, FinishReason::Length);
+  ASSERT_EQ(at_token.size(), kTokens);
+  EXPECT_EQ(at_token.back() - at_token[10], 0);
+}
 
 }  // namespace
 }  // namespace millrace::testing

@@ -39,6 +39,14 @@ class Cli(unittest.TestCase):
         self.assertIn("42", done.stdout)
         self.assertIn("tok/s", done.stderr)
 
+    def test_flags_stand_before_arguments_too(self):
+        done = run("run", "--kernel", "linear=reference", "--logit-bias", "5=0.5", NANO, "--stop", "zebra", "--stop", "yak",
+                   "What is 12 plus 30?", "--temperature", "0")
+        self.assertIn("42", done.stdout)
+        rows = json.loads(run("bench", "--prefill", "16", "--batch", "1", "--context-sizes", "0", NANO, "-r", "1",
+                              "--decode-steps", "2", "--json").stdout)["rows"]
+        self.assertEqual(len(rows), 2)
+
     def test_run_json_and_pipe(self):
         answer = json.loads(run("run", NANO, "--temperature", "0", "--json", "--logprobs", "2",
                                 stdin="What is 12 plus 30?\n").stdout)
@@ -57,11 +65,14 @@ class Cli(unittest.TestCase):
         self.assertIn("<|tool_call_start|>[get_time(city=", done.stdout)
 
     def test_inspect(self):
-        text = json.loads(run("inspect", str(ROOT / "tests/data/configs/LFM2-1.2B.json"), "--load-format", "dummy",
-                              "--json", "-c", "1024").stdout)
+        text = json.loads(run("inspect", str(ROOT / "tests/data/configs/LFM2-1.2B.json"), "--json", "-c", "1024").stdout)
         self.assertEqual(text["parameters"], 1170340608)
         self.assertEqual(text["kv_bytes_per_token"], 12288)
         self.assertEqual(text["memory"]["weights_bytes"], 1170340608 * 2)
+        tensors = json.loads(run("inspect", NANO, "--tensors", "--json").stdout)["tensors"]
+        embedding = next(t for t in tensors if t["name"] == "model.embed_tokens.weight")
+        self.assertEqual(embedding["dtype"], "BF16")
+        self.assertEqual(len(embedding["shape"]), 2)
 
     def test_kernels(self):
         rows = json.loads(run("kernels", NANO, "--json").stdout)["kernels"]
@@ -104,18 +115,24 @@ class Cli(unittest.TestCase):
             self.assertGreater(row["fraction"], 0)
 
     def test_doctor(self):
-        self.assertIn("processor", json.loads(run("doctor", "--json").stdout))
+        report = json.loads(run("doctor", "--json").stdout)
+        for what in ("version", "processor", "instruction sets", "memory", "NVIDIA GPUs", "AMD GPUs", "model cache"):
+            self.assertTrue(report[what], what)
+        for what in report["advice"]:
+            self.assertIn(what, report)
 
     def test_errors_are_one_line_with_their_status(self):
         cases = [(("run", "no/such/folder/at/all", "x"), 3), (("inspect", str(ROOT / "README.md")), 2),
                  (("run", NANO, "x", "--top-p", "7"), 2), (("run", NANO, "x", "-c", "999999999"), 2),
-                 (("run", NANO, ""), 2), (("frobnicate",), 2),
+                 (("run", NANO, ""), 2), (("frobnicate",), 2), ((), 2), (("run",), 2), (("run", NANO, "x", "--frobnicate"), 2),
+                 (("run", NANO, "x", "--kernel", "frobnicate=reference"), 2), (("tokenize", NANO, "--decode", "[9999]"), 2),
+                 (("inspect", "/dev/null"), 2), (("bench", NANO, "--prefill", "99999"), 2), (("kernels",), 2),
                  (("logits", NANO, "--tokens", "/none", "--out", "/dev/null"), 3)]
         for arguments, status in cases:
             done = run(*arguments, status=status)
             self.assertTrue(done.stderr.strip(), arguments)
-            if arguments[0] != "frobnicate":
-                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertTrue(done.stderr.startswith("millrace: "), done.stderr)
 
     def test_bit_flips_never_crash(self):
         source = (GOLDEN / "dense_f32/gguf/dense_f32-Q8_0.gguf").read_bytes()

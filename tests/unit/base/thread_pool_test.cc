@@ -42,5 +42,22 @@ TEST(ThreadPool, ManyShortLoopsAndPausesLoseNothing) {
   EXPECT_EQ(sum, 5000 * 6);
 }
 
+// Workers come late, or not at all, to loops that end without them: no call is lost, none is made
+// with what belongs to another loop.
+TEST(ThreadPool, LateWorkersFindTheLoopThatRuns) {
+  ThreadPool pool(16);
+  for (std::int64_t loop = 1; loop <= 3000; ++loop) {
+    const std::int64_t count = 2 + loop % 5;
+    std::atomic<std::int64_t> sum = 0;
+    std::atomic<bool> over = false;
+    pool.run(count, [&](std::int64_t i) {
+      EXPECT_FALSE(over);
+      sum += loop * (i + 1);
+    });
+    over = true;
+    ASSERT_EQ(sum, loop * count * (count + 1) / 2);
+  }
+}
+
 }  // namespace
 }  // namespace millrace

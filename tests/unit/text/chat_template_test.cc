@@ -94,6 +94,9 @@ TEST(ChatTemplate, ArgumentsAsJsonTextBecomeObjects) {
   request.messages = Json::array(
       {{{"role", "assistant"},
         {"tool_calls", {call(R"({"b": 1, "a": null})"), call("[1]"), call("{oops"), call("")}}}});
+  EXPECT_EQ(*chat->render(request), "False{\"b\": 1, \"a\": null};False[1];False{oops;False;")
+      << "as apply_chat_template has it";
+  request.parse_arguments = true;
   EXPECT_EQ(*chat->render(request), "True{'b': 1, 'a': None};False[1];False{oops;False;");
 }
 
