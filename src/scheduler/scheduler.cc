@@ -214,8 +214,16 @@ void Scheduler::plan_prompts(std::int64_t& room) {
     else
       first = entry;
   }
+  first_prompt_ = -1;
   if (!first) return;
+  // Those that could be admitted now have something to compute, too.
+  std::int64_t places = limits_.max_running - std::ssize(running_) - returning_;
+  for (auto it = waiting_.begin(); it != waiting_.end() && places > 0 && others < room; ++it) {
+    others += (*it)->known;
+    --places;
+  }
   // The first gets its part, and what the others leave.
+  first_prompt_ = std::ssize(plan_);
   const auto part =
       static_cast<std::int64_t>(std::ceil(static_cast<double>(room) * policy_.first_prompt_share));
   room -=
@@ -265,6 +273,16 @@ void Scheduler::admit(std::int64_t& room) {
   }
 }
 
+// What nobody else took goes to the first prompt.
+void Scheduler::top_up(std::int64_t room) {
+  if (first_prompt_ < 0 || first_prompt_ >= std::ssize(plan_)) return;
+  PlanSpan& span = plan_[static_cast<std::size_t>(first_prompt_)];
+  if (span.kind != SpanKind::Prefill) return;
+  const Entry& entry = *planned_[static_cast<std::size_t>(first_prompt_)];
+  span.count += std::min(room, entry.known - span.first - span.count);
+  span.wants_logits = span.first + span.count == entry.known;
+}
+
 std::span<const PlanSpan> Scheduler::next_plan() {
   check(plan_.empty(), "a plan is asked for before the one before it has begun");
   std::int64_t room = limits_.step_budget;
@@ -272,6 +290,7 @@ std::span<const PlanSpan> Scheduler::next_plan() {
   plan_decodes(room);
   plan_prompts(room);
   admit(room);
+  top_up(room);
   if (!plan_.empty()) ++steps_;
   return plan_;
 }

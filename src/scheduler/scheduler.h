@@ -143,6 +143,7 @@ class Scheduler {
   void plan_decodes(std::int64_t& room);
   void plan_prompts(std::int64_t& room);
   void admit(std::int64_t& room);
+  void top_up(std::int64_t room);
   void plan_span(Entry& entry, SpanKind kind, std::int64_t first, std::int64_t count, bool logits);
   // What a replay or prompt takes of `room`; plans it.
   std::int64_t plan_prompt(Entry& entry, std::int64_t room);
@@ -161,9 +162,10 @@ class Scheduler {
   std::set<Entry*, InOrder> waiting_;
   std::vector<Entry*> running_;  // in order; whoever has a lease
   std::vector<PlanSpan> plan_;
-  std::vector<Entry*> planned_;  // by span
-  std::int64_t returning_ = 0;   // preempted ones whose memory is not free yet
-  bool blocked_ = false;         // the first that waits found no place
+  std::vector<Entry*> planned_;     // by span
+  std::int64_t first_prompt_ = -1;  // place in the plan of the first prompt in the order
+  std::int64_t returning_ = 0;      // preempted ones whose memory is not free yet
+  bool blocked_ = false;            // the first that waits found no place
   std::int64_t steps_ = 0;
   std::uint64_t preemptions_ = 0;
 };

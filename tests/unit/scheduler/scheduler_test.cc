@@ -55,8 +55,8 @@ TEST(Scheduler, AShortPromptPassesALongOne) {
     submit a prompt=40
     step > a:prefill[0,8)
     submit b prompt=3
-    step > a:prefill[8,16)
-    step > a:prefill[16,24)
+    step > a:prefill[8,13) b:prefill[0,3)!
+    step > b:decode[3,4)! a:prefill[13,20)
   )"),
             "");
   EXPECT_EQ(run_scenario(R"(
@@ -65,9 +65,9 @@ TEST(Scheduler, AShortPromptPassesALongOne) {
     submit b prompt=12
     submit c prompt=2
     step > a:prefill[0,8)
-    step > a:prefill[8,16)!
-    step > a:decode[16,17)! b:prefill[0,7)
-    step > a:decode[17,18)! b:prefill[7,12)! c:prefill[0,2)!
+    step > a:prefill[8,12) b:prefill[0,4)
+    step > a:prefill[12,16)! b:prefill[4,8)
+    step > a:decode[16,17)! b:prefill[8,12)! c:prefill[0,2)!
   )"),
             "");
 }
