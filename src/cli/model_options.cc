@@ -31,6 +31,11 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
   app.add_option("--kv-dtype", kv_dtype, "Cache keys and values as f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--accuracy", accuracy,
+                 "fast: a CPU rounds activations to BF16 or to eight bits, as the weights' type "
+                 "asks for; exact: it computes with floats throughout")
+      ->check(CLI::IsMember({"fast", "exact"}))
+      ->capture_default_str();
   app.add_option("--kernel", kernels,
                  "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)");
   return model_option;
@@ -57,6 +62,7 @@ Result<EngineOptions> ModelOptions::resolve() const {
   options.threads = threads;
   options.context = context;
   if (kv_dtype != "auto") options.kv_dtype = parse_dtype(kv_dtype);
+  options.accuracy = accuracy == "exact" ? Accuracy::Exact : Accuracy::Fast;
   options.load.format = load_format == "dummy" ? LoadFormat::Dummy : LoadFormat::Auto;
   options.load.dummy_seed = dummy_seed;
   if (!dummy_dtype.empty()) {

@@ -18,6 +18,7 @@ struct ModelOptions {
   int threads = 0;
   std::int64_t context = 0;
   std::string kv_dtype = "auto";
+  std::string accuracy = "fast";
   std::vector<std::string> kernels;  // "op=name"
 
   // Adds MODEL and the flags to a command; returns MODEL's option, which is required.

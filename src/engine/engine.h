@@ -24,6 +24,8 @@
 
 namespace millrace {
 
+enum class Accuracy { Fast, Exact };
+
 struct EngineOptions {
   std::string model;  // a folder in Hugging Face layout, a .gguf file
   LoadOptions load;
@@ -38,6 +40,9 @@ struct EngineOptions {
   bool keep_prefixes = true;       // reuse finished requests' memory
   // Plan and queue a step while the one before it runs. Unset: where the device works by itself.
   std::optional<bool> overlap;
+  // Fast: a CPU rounds activations to what the weights' dot products take (BF16, or eight bits
+  // with a scale for 32 of them). Exact: it computes with floats throughout.
+  Accuracy accuracy = Accuracy::Fast;
   KernelOverrides kernels;
 };
 

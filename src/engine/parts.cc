@@ -93,8 +93,11 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
     const EngineSizes& sizes = parts->sizes;
     ModelWeights weights =
         MILLRACE_TRY(bind_weights(files.config, files.checkpoint, *parts->device));
+    KernelOverrides kernels = options.kernels;
+    if (options.accuracy == Accuracy::Exact)  // do without, unless one is asked for by name
+      kernels.emplace(PackedLinear::kName, "none");
     parts->model.emplace(MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device,
-                                                 sizes.kv_dtype, sizes.context, options.kernels)));
+                                                 sizes.kv_dtype, sizes.context, kernels)));
     parts->cache.emplace(*parts->device,
                          files.config.cache_geometry(sizes.kv_dtype, sizes.draft_columns),
                          sizes.blocks, sizes.slots);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/lfm2.h"
+#include "model/pack_weights.h"
 
 namespace millrace {
 namespace {
@@ -35,7 +36,19 @@ class Chooser {
     return spec ? *spec : nullptr;
   }
 
+  // A kernel that reads packed weights, if there is one beside the reference.
+  const KernelSpec<PackedLinear>* packed(const PackedLinear::Key& key) {
+    const bool forced = overrides_.contains(PackedLinear::kName);
+    if (!forced && overrides_.contains(Linear::kName)) return nullptr;
+    const auto choice = choose_kernel<PackedLinear>(key, traits_, overrides_);
+    if (!choice || (choice->spec->priority == Priority::Reference && !forced)) return nullptr;
+    return find<PackedLinear>(key);
+  }
+
   Status choose(MatrixWeight& matrix) {
+    const TensorView& weight = matrix.weight;
+    matrix.packed_kernel = packed({weight.dtype, activation_, weight.shape[0], weight.shape[1]});
+    if (matrix.packed_kernel) return {};
     matrix.kernel = MILLRACE_TRY(choose<Linear>(
         {matrix.weight.dtype, activation_, matrix.weight.shape[0], matrix.weight.shape[1]}));
     return {};
@@ -134,7 +147,12 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
           {expert.w1.dtype, expert.w2.dtype, activation, config_.hidden, config_.moe->width}));
     }
   }
-  return chooser.choose(weights_.head);
+  MILLRACE_TRY(chooser.choose(weights_.head));
+  std::vector<MatrixWeight*> matrices = {&weights_.head};
+  for (LayerWeights& layer : weights_.layers)
+    for (MatrixWeight* matrix : matrices_of(layer)) matrices.push_back(matrix);
+  pack_weights(matrices, weights_, device);
+  return {};
 }
 
 // Ops that do several steps for a few rows at once: where there is a kernel, forward() uses it.
