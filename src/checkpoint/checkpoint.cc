@@ -1,6 +1,7 @@
 #include "checkpoint/checkpoint.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -79,6 +80,17 @@ void Checkpoint::prefetch(int threads) const {
     populate(piece.data, piece.size);
     progress.advance(piece.size);
   });
+}
+
+void Checkpoint::forget(const TensorView& tensor) const {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = reinterpret_cast<std::uintptr_t>(tensor.data);
+  // Whole pages alone: others share the first and the last.
+  const std::uintptr_t first = (from + page - 1) / page * page;
+  const std::uintptr_t last = (from + static_cast<std::uintptr_t>(tensor.bytes())) / page * page;
+  if (first < last)
+    ::madvise(const_cast<std::byte*>(tensor.as<std::byte>()) + (first - from), last - first,
+              MADV_DONTNEED);
 }
 
 void CheckpointBuilder::add(MappedFile file, std::vector<TensorEntry> entries) {

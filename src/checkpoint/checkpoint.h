@@ -53,6 +53,10 @@ class Checkpoint {
   // files larger than the machine's memory. threads 0: all cores.
   void prefetch(int threads = 0) const;
 
+  // The caller has a copy of the tensor and reads it here no more: its memory may go back to the
+  // system. A mapped file can still be read; what was made in memory (dummy weights) is lost.
+  void forget(const TensorView& tensor) const;
+
  private:
   friend class CheckpointBuilder;
   explicit Checkpoint(std::string origin) : origin_(std::move(origin)) {}

@@ -55,6 +55,11 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
   app.add_option("--kv-dtype", kv_dtype, "Cache keys and values as f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--accuracy", accuracy,
+                 "fast: a CPU rounds activations to BF16 or to eight bits, as the weights' type "
+                 "asks for; exact: it computes with floats throughout")
+      ->check(CLI::IsMember({"fast", "exact"}))
+      ->capture_default_str();
   app.add_option("--kernel", kernels,
                  "Force a kernel: op=name, as `millrace kernels` lists them (repeatable)")
       ->allow_extra_args(false);
@@ -81,14 +86,14 @@ Result<std::string> local_model(const std::string& model) {
 
 Result<EngineOptions> ModelOptions::resolve() const {
   EngineOptions options;
-  const bool dummy =
-      load_format == "dummy" || (config_is_enough && model.ends_with(".json"));
+  const bool dummy = load_format == "dummy" || (config_is_enough && model.ends_with(".json"));
   options.model = dummy && find_known_config(model) ? model : MILLRACE_TRY(local_model(model));
   options.device = device;
   options.threads = threads;
   options.self_test = self_test;
   options.context = context;
   if (kv_dtype != "auto") options.kv_dtype = parse_dtype(kv_dtype);
+  options.accuracy = accuracy == "exact" ? Accuracy::Exact : Accuracy::Fast;
   options.load.format = dummy ? LoadFormat::Dummy : LoadFormat::Auto;
   options.load.dummy_seed = dummy_seed;
   if (!dummy_dtype.empty()) {

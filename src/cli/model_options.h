@@ -19,6 +19,7 @@ struct ModelOptions {
   int threads = 0;
   std::int64_t context = 0;
   std::string kv_dtype = "auto";
+  std::string accuracy = "fast";
   std::vector<std::string> kernels;  // "op=name"
   std::optional<bool> self_test;
   // For commands that show what does not depend on the weights' values: a config.json stands for

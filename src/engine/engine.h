@@ -30,6 +30,8 @@
 
 namespace millrace {
 
+enum class Accuracy { Fast, Exact };
+
 struct EngineOptions {
   std::string model;  // a folder in Hugging Face layout, a .gguf file
   LoadOptions load;
@@ -53,6 +55,9 @@ struct EngineOptions {
   bool poison_freed_memory = false;  // for tests: see CacheStorage::poison_freed
   // Plan and queue a step while the one before it runs. Unset: where the device works by itself.
   std::optional<bool> overlap;
+  // Fast: a CPU rounds activations to what the weights' dot products take (BF16, or eight bits
+  // with a scale for 32 of them). Exact: it computes with floats throughout.
+  Accuracy accuracy = Accuracy::Fast;
   KernelOverrides kernels;
   // Every kernel that is chosen first runs against its reference: see ops/kernel_trials.h. Unset:
   // on GPUs.

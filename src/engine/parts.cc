@@ -108,9 +108,12 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
     const bool emulated = options.device.starts_with("emulated");
     if (options.self_test.value_or(!parts->device->uses_host_memory() && !emulated))
       trials.emplace(*parts->device, activation_dtype(*parts->device, files.config));
+    KernelOverrides kernels = options.kernels;
+    if (options.accuracy == Accuracy::Exact)  // do without, unless one is asked for by name
+      kernels.emplace(PackedLinear::kName, "none");
     parts->model.emplace(
         MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device, sizes.kv_dtype,
-                                sizes.context, options.kernels, trials ? &*trials : nullptr)));
+                                sizes.context, kernels, trials ? &*trials : nullptr)));
     if (trials)
       for (const std::string& failure : trials->failures())
         fmt::print(stderr, "millrace: warning: a kernel is not used: {}\n", failure);

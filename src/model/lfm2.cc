@@ -11,6 +11,14 @@ namespace {
 // out = (residual +) weight * in (+ bias), with the kernel chosen for this matrix.
 void multiply(const MatrixWeight& matrix, const MatrixView& in, const MatrixView& residual,
               const MatrixView& out, std::int64_t rows, Stream& stream) {
+  if (matrix.packed_kernel)
+    return matrix.packed_kernel->launch({.in = in,
+                                         .weight = matrix.packed,
+                                         .bias = matrix.bias,
+                                         .residual = residual,
+                                         .out = out,
+                                         .rows = rows},
+                                        stream);
   matrix.kernel->launch({.in = in,
                          .weight = matrix.weight,
                          .bias = matrix.bias,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/lfm2.h"
+#include "model/pack_weights.h"
 #include "ops/kernel_trials.h"
 
 namespace millrace {
@@ -42,7 +43,20 @@ class Chooser {
     return spec ? *spec : nullptr;
   }
 
+  // A kernel that reads packed weights, if there is one beside the reference.
+  const KernelSpec<PackedLinear>* packed(const PackedLinear::Key& key) {
+    const bool forced = overrides_.contains(PackedLinear::kName);
+    if (!forced && overrides_.contains(Linear::kName)) return nullptr;
+    const auto choice = choose_kernel<PackedLinear>(key, traits_, overrides_);
+    if (!choice || (choice->spec->priority == Priority::Reference && !forced)) return nullptr;
+    const KernelSpec<PackedLinear>* spec = find<PackedLinear>(key);
+    return spec && (forced || spec->priority != Priority::Reference) ? spec : nullptr;
+  }
+
   Status choose(MatrixWeight& matrix) {
+    const TensorView& weight = matrix.weight;
+    matrix.packed_kernel = packed({weight.dtype, activation_, weight.shape[0], weight.shape[1]});
+    if (matrix.packed_kernel) return {};
     matrix.kernel = MILLRACE_TRY(choose<Linear>(
         {matrix.weight.dtype, activation_, matrix.weight.shape[0], matrix.weight.shape[1]}));
     return {};
@@ -87,6 +101,10 @@ Result<Lfm2> Lfm2::make(ModelConfig config, ModelWeights weights, Device& device
   model.config_ = std::move(config);
   model.weights_ = std::move(weights);
   MILLRACE_TRY(model.choose_kernels(device, kv_dtype, overrides, trials));
+  std::vector<MatrixWeight*> matrices = {&model.weights_.head};
+  for (LayerWeights& layer : model.weights_.layers)
+    for (MatrixWeight* matrix : matrices_of(layer)) matrices.push_back(matrix);
+  pack_weights(matrices, model.weights_, device);
 
   // Spec 4.4 step 3: frequency and angle are float products, as the reference computes them.
   const std::int64_t half = model.config_.head_dim / 2;

@@ -10,6 +10,7 @@
 #include "model/config.h"
 #include "ops/linear/linear.h"
 #include "ops/moe_experts/moe_experts.h"
+#include "ops/packed_linear/packed_linear.h"
 #include "tensor/tensor_view.h"
 
 namespace millrace {
@@ -19,6 +20,9 @@ struct MatrixWeight {
   TensorView weight;
   const float* bias = nullptr;
   const KernelSpec<Linear>* kernel = nullptr;  // set by Lfm2::make
+  // Where a CPU has a kernel for packed weights, they instead; set by Lfm2::make.
+  const KernelSpec<PackedLinear>* packed_kernel = nullptr;
+  PackedView packed;
 };
 
 struct ConvWeights {

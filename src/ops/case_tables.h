@@ -10,6 +10,7 @@ namespace millrace {
 std::vector<OpCase> embedding_cases();
 std::vector<OpCase> rms_norm_cases();
 std::vector<OpCase> linear_cases();
+std::vector<OpCase> packed_linear_cases();
 std::vector<OpCase> short_conv_cases();
 std::vector<OpCase> rope_kv_cases();
 std::vector<OpCase> attention_cases();

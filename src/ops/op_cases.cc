@@ -11,6 +11,7 @@
 #include "ops/norm_linear/norm_linear.h"
 #include "ops/norm_short_conv/norm_short_conv.h"
 #include "ops/norm_swiglu/norm_swiglu.h"
+#include "ops/packed_linear/packed_linear.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope_kv/rope_kv.h"
 #include "ops/sample/sample.h"
@@ -21,19 +22,13 @@ namespace millrace {
 
 std::span<const OpTable> all_op_tables() {
   static const std::vector<OpTable> kTables = {
-      {Embedding::kName, embedding_cases()},
-      {RmsNorm::kName, rms_norm_cases()},
-      {Linear::kName, linear_cases()},
-      {ShortConv::kName, short_conv_cases()},
-      {RopeKv::kName, rope_kv_cases()},
-      {Attention::kName, attention_cases()},
-      {SiluMul::kName, silu_mul_cases()},
-      {MoeRoute::kName, moe_route_cases()},
-      {MoeExperts::kName, moe_experts_cases()},
-      {NormLinear::kName, norm_linear_cases()},
-      {NormShortConv::kName, norm_short_conv_cases()},
-      {NormSwiglu::kName, norm_swiglu_cases()},
-      {Sample::kName, sample_cases()},
+      {Embedding::kName, embedding_cases()},    {RmsNorm::kName, rms_norm_cases()},
+      {Linear::kName, linear_cases()},          {PackedLinear::kName, packed_linear_cases()},
+      {ShortConv::kName, short_conv_cases()},   {RopeKv::kName, rope_kv_cases()},
+      {Attention::kName, attention_cases()},    {SiluMul::kName, silu_mul_cases()},
+      {MoeRoute::kName, moe_route_cases()},     {MoeExperts::kName, moe_experts_cases()},
+      {NormLinear::kName, norm_linear_cases()}, {NormShortConv::kName, norm_short_conv_cases()},
+      {NormSwiglu::kName, norm_swiglu_cases()}, {Sample::kName, sample_cases()},
   };
   return kTables;
 }

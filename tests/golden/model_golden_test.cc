@@ -46,6 +46,7 @@ void expect_near(const std::vector<float>& got, const std::vector<float>& want, 
 struct Setting {
   std::string device;
   std::string variant;
+  bool fast = false;
 };
 
 std::vector<Setting> settings() {
@@ -54,6 +55,7 @@ std::vector<Setting> settings() {
     for (const char* variant :
          {"dense_f32", "dense_bf16", "dense_adjust", "dense_k4", "moe_f32", "moe_bf16"})
       all.push_back({device, variant});
+  for (const char* variant : {"dense_bf16", "moe_bf16"}) all.push_back({"cpu", variant, true});
   return all;
 }
 
@@ -62,6 +64,7 @@ class ModelGolden : public ::testing::TestWithParam<Setting> {
   // Where activations are BF16, so is the cache: as it is used.
   StackOptions options() const {
     StackOptions options = {.device = GetParam().device};
+    options.fast = GetParam().fast;
     if (GetParam().device != "cpu" && GetParam().variant.ends_with("bf16"))
       options.kv_dtype = DType::BF16;
     return options;
@@ -240,7 +243,8 @@ TEST_P(ModelGolden, ConvStateAndCachedKeysAndValues) {
 
 INSTANTIATE_TEST_SUITE_P(Variants, ModelGolden, ::testing::ValuesIn(settings()),
                          [](const auto& instance) {
-                           return test_name(instance.param.device) + "_" + instance.param.variant;
+                           return test_name(instance.param.device) + "_" + instance.param.variant +
+                                  (instance.param.fast ? "_fast" : "");
                          });
 
 }  // namespace

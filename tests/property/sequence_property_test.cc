@@ -20,6 +20,7 @@ struct Setting {
   std::string variant;
   DType kv;
   bool portable = false;  // kernels only
+  bool fast = false;
 };
 
 std::vector<Setting> settings() {
@@ -37,7 +38,11 @@ std::vector<Setting> settings() {
     all.push_back({device, "dense_k4", DType::F32});
     all.push_back({device, "moe_f32", DType::F32});
     all.push_back({device, "moe_bf16", DType::BF16});
-    if (device == "cpu") continue;
+    if (device == "cpu") {
+      all.push_back({device, "dense_bf16", DType::BF16, false, true});
+      all.push_back({device, "moe_bf16", DType::BF16, false, true});
+      continue;
+    }
     all.push_back({device, "dense_bf16", DType::BF16, true});
     all.push_back({device, "moe_bf16", DType::BF16, true});
   }
@@ -56,6 +61,7 @@ class SequenceProperty : public ::testing::TestWithParam<Setting> {
     StackOptions o;
     o.device = GetParam().device;
     o.kv_dtype = GetParam().kv;
+    o.fast = GetParam().fast;
     if (GetParam().portable) o.kernels = exact_kernels(o.device);
     return o;
   }
@@ -293,7 +299,8 @@ INSTANTIATE_TEST_SUITE_P(Variants, SequenceProperty, ::testing::ValuesIn(setting
                          [](const auto& instance) {
                            return test_name(instance.param.device) + "_" + instance.param.variant +
                                   "_" + std::string(to_string(instance.param.kv)) +
-                                  (instance.param.portable ? "_portable" : "");
+                                  (instance.param.portable ? "_portable" : "") +
+                                  (instance.param.fast ? "_fast" : "");
                          });
 
 }  // namespace

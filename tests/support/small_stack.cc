@@ -19,10 +19,14 @@ SmallStack::SmallStack(const std::string& folder, const StackOptions& options) :
   ModelConfig config = value_or_die(parse_model_config(json, folder + "/config.json"));
   std::shared_ptr<const Checkpoint> checkpoint = value_or_die(open_safetensors_folder(folder));
   ModelWeights weights = value_or_die(bind_weights(config, std::move(checkpoint), *device_));
-  is_narrow_ = activation_dtype(*device_, config) == DType::BF16;
-  is_exact_ = !is_narrow_ || options.kernels == exact_kernels(options.device);
+  is_narrow_ = activation_dtype(*device_, config) == DType::BF16 ||
+               (options.fast && config.dtype == DType::BF16);
+  is_exact_ =
+      options.device == "cpu" || !is_narrow_ || options.kernels == exact_kernels(options.device);
+  KernelOverrides kernels = options.kernels;
+  if (!options.fast) kernels.emplace(PackedLinear::kName, "none");
   model_.emplace(value_or_die(Lfm2::make(std::move(config), std::move(weights), *device_,
-                                         options.kv_dtype, options.context, options.kernels)));
+                                         options.kv_dtype, options.context, kernels)));
   const std::int64_t blocks = (options.context + 15) / 16;
   cache_.emplace(*device_, model_->config().cache_geometry(options.kv_dtype, options.draft_columns),
                  static_cast<std::int32_t>(blocks * options.sequences), options.sequences);

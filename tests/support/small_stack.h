@@ -21,6 +21,7 @@ struct StackOptions {
   std::int64_t max_rows = 256;
   int draft_columns = 0;
   KernelOverrides kernels;
+  bool fast = false;  // EngineOptions::accuracy
 };
 
 class SmallStack {
@@ -41,9 +42,9 @@ class SmallStack {
   CacheStorage& cache() { return *cache_; }
   const Lfm2& model() const { return *model_; }
 
-  // Rows are computed alike whatever shares their step, bit for bit: always but where activations
-  // are BF16 and kernels are not exact_kernels(). Then small steps round at other places than large
-  // ones, and libraries add in an order of their own.
+  // Rows are computed alike whatever shares their step, bit for bit: always but where a GPU's
+  // activations are BF16 and kernels are not exact_kernels(). Then small steps round at other
+  // places than large ones, and libraries add in an order of their own.
   bool is_exact() const { return is_exact_; }
   bool is_narrow() const { return is_narrow_; }
 
@@ -57,7 +58,7 @@ class SmallStack {
   StackOptions options_;
   std::unique_ptr<Device> device_;
   bool is_exact_ = true;
-  bool is_narrow_ = false;  // activations are BF16
+  bool is_narrow_ = false;  // activations are BF16, at least where they are multiplied
   std::optional<Lfm2> model_;
   std::optional<CacheStorage> cache_;
   std::optional<Runner> runner_;

@@ -8,6 +8,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::size_t kWorthHugePages = std::size_t{4} << 20;
+
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads) : pool_(threads) {
@@ -25,6 +27,8 @@ class CpuDevice final : public Device {
     void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (data == MAP_FAILED) throw std::bad_alloc();
+    // Weights are read from end to end: fewer, larger pages. Small memory stays small.
+    if (bytes >= kWorthHugePages) ::madvise(data, bytes, MADV_HUGEPAGE);
     return {this, data, bytes};
   }
   DeviceBuffer allocate_pinned(std::size_t bytes) override { return allocate(bytes); }

@@ -33,7 +33,7 @@ std::span<const KernelSpec<Attention>> cpu_attention_kernels();
 namespace cuda {
 std::span<const KernelSpec<Attention>> attention_kernels();
 std::span<const KernelSpec<Attention>> sm90_attention_kernels();  // attention_sm90.cu
-}
+}  // namespace cuda
 namespace hip {
 std::span<const KernelSpec<Attention>> attention_kernels();
 }

@@ -10,7 +10,8 @@ namespace millrace::MILLRACE_GPU::decode {
 template <int kRows>
 class Inputs {
  public:
-  // Loads of 16 bytes on their way: at most sixteen, of rows and strips; eight of attention's parts.
+  // Loads of 16 bytes on their way: at most sixteen, of rows and strips; eight of attention's
+  // parts.
   static constexpr int kQuads = kRows < 8 ? 2 : 1;   // of a normed input: every fourth strip
   static constexpr int kOctets = kRows < 8 ? 4 : 2;  // of a packed one: every eighth
   static constexpr int kPartRows = kRows < 2 ? kRows : 2;

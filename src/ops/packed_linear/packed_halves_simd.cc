@@ -1,0 +1,65 @@
+// Products of BF16 weights with rows rounded to BF16, by the instruction that multiplies pairs.
+#include "ops/packed_linear/packed_tiles.h"
+#include "ops/packed_linear/row_encoding.h"
+
+namespace millrace::MILLRACE_ISA {
+namespace {
+
+struct HalfTile {
+  static constexpr int kVectors = 2, kRows = 12;
+  static constexpr int kWide = 4, kFewRows = 4;
+
+  template <int kWidth, int kHeight>
+  MILLRACE_INLINE void run(const PackedBlock& b, std::int64_t vector, std::int64_t t) {
+    const TileColumns<kWidth> columns = columns_at<kWidth>(b, vector);
+    const EncodedHalves* in[kHeight];
+    for (int r = 0; r < kHeight; ++r)
+      in[r] = reinterpret_cast<const EncodedHalves*>(encoded_row(b, t + r));
+    Floats total[kHeight][kWidth] = {};
+    const std::int64_t blocks = (b.weight.k + kEncodedLength - 1) / kEncodedLength;
+    for (std::int64_t i = 0; i < blocks; ++i) {
+      const PanelBF16* panel[kWidth];
+      for (int v = 0; v < kWidth; ++v) {
+        panel[v] = reinterpret_cast<const PanelBF16*>(columns.panel[v]) + i;
+        if constexpr (kHeight <= kFewRows)  // some 4 KB ahead of each stream
+          for (std::size_t at = 0; at < sizeof(PanelBF16); at += 64)
+            __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]) + 4096 + at);
+      }
+#pragma GCC unroll 2
+      for (int pair = 0; pair < 32; ++pair) {
+        __m512bh w[kWidth];
+        for (int v = 0; v < kWidth; ++v) w[v] = load_as<__m512bh>(panel[v]->w[pair]);
+        for (int r = 0; r < kHeight; ++r) {
+          std::int32_t x;
+          __builtin_memcpy(&x, in[r][i].x + 2 * pair, sizeof(x));
+          const auto xs = __builtin_bit_cast(__m512bh, _mm512_set1_epi32(x));
+          for (int v = 0; v < kWidth; ++v)
+            total[r][v] = __builtin_bit_cast(
+                Floats, _mm512_dpbf16_ps(__builtin_bit_cast(__m512, total[r][v]), w[v], xs));
+        }
+      }
+    }
+    for (int r = 0; r < kHeight; ++r)
+      for (int v = 0; v < kWidth; ++v) finish(b, t + r, (vector + v) * kLanes, total[r][v]);
+  }
+};
+
+}  // namespace
+
+void encode_halves(const float* in, std::int64_t k, void* to) {
+  auto* x = static_cast<EncodedHalves*>(to)->x;
+  std::int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes) narrow_bf16(x + i, load(in + i));
+  float last[kLanes] = {};
+  for (std::int64_t j = i; j < k; ++j) last[j - i] = in[j];
+  for (const std::int64_t end = encoded_blocks(k) * kEncodedLength; i < end; i += kLanes) {
+    narrow_bf16(x + i, load(last));
+    for (float& value : last) value = 0;
+  }
+}
+
+void packed_halves(const PackedBlock& b) {
+  walk<HalfTile>(b);
+}
+
+}  // namespace millrace::MILLRACE_ISA

@@ -1,0 +1,84 @@
+// How a packed product is walked: tiles of columns (lanes) by rows in registers, all of k at once.
+// Included by sources that are compiled once per instruction set; `Tile` says what one tile does.
+#pragma once
+
+#include "ops/packed_linear/packed_block.h"
+#include "ops/packed_linear/panel_formats.h"
+#include "ops/simd.h"
+
+namespace millrace::MILLRACE_ISA {
+namespace {
+
+constexpr int kVectorsPerPanel = kPanelRows / kLanes;
+
+// Where the vectors of a tile begin: vector v holds columns (first + v) * kLanes and on.
+template <int kVectors>
+struct TileColumns {
+  const std::byte* panel[kVectors];
+  int lane[kVectors];  // first row of the panel
+};
+template <int kVectors>
+MILLRACE_INLINE TileColumns<kVectors> columns_at(const PackedBlock& b, std::int64_t first) {
+  TileColumns<kVectors> columns;
+  for (int v = 0; v < kVectors; ++v) {
+    columns.panel[v] = static_cast<const std::byte*>(b.weight.panels) +
+                       (first + v) / kVectorsPerPanel * b.panel_bytes;
+    columns.lane[v] = static_cast<int>((first + v) % kVectorsPerPanel) * kLanes;
+  }
+  return columns;
+}
+
+MILLRACE_INLINE const std::byte* encoded_row(const PackedBlock& b, std::int64_t t) {
+  return b.rows + (b.in_rows ? b.in_rows[t] : t) * b.row_bytes;
+}
+
+// out = residual + bias + total, of the columns that there are.
+MILLRACE_INLINE void finish(const PackedBlock& b, std::int64_t t, std::int64_t n, Floats total) {
+  const std::int64_t left = b.weight.n - n;
+  float* out = b.out + t * b.out_stride + n;
+  const float* residual = b.residual ? b.residual + t * b.residual_stride + n : nullptr;
+  const float* bias = b.bias ? b.bias + n : nullptr;
+  if (left >= kLanes) {
+    if (bias) total += load(bias);
+    if (residual) total += load(residual);
+    return store(out, total);
+  }
+  float values[kLanes];
+  store(values, total);
+  for (std::int64_t i = 0; i < left; ++i) {
+    if (bias) values[i] += bias[i];
+    if (residual) values[i] += residual[i];
+    out[i] = values[i];
+  }
+}
+
+// Tile::run<kVectors, kRows>(block, first vector, first row).
+template <typename Tile, int kVectors, int kRows>
+MILLRACE_INLINE void rows_of(const PackedBlock& b, std::int64_t vector) {
+  std::int64_t t = 0;
+  for (; t + kRows <= b.count; t += kRows) Tile::template run<kVectors, kRows>(b, vector, t);
+  if constexpr (kRows > 1) {
+    // What is left, in tiles of half the rows and single ones.
+    constexpr int kHalf = (kRows + 1) / 2;
+    for (; t + kHalf <= b.count; t += kHalf) Tile::template run<kVectors, kHalf>(b, vector, t);
+    if constexpr (kHalf > 1)
+      for (; t < b.count; ++t) Tile::template run<kVectors, 1>(b, vector, t);
+  }
+}
+
+// Few rows wait for memory: wide tiles, one stream a panel. Many rows share what a tile unpacks.
+template <typename Tile>
+MILLRACE_INLINE void walk(const PackedBlock& b) {
+  const std::int64_t end = b.last * kVectorsPerPanel;
+  std::int64_t vector = b.first * kVectorsPerPanel;
+  if (b.count <= Tile::kFewRows) {
+    for (; vector + Tile::kWide <= end; vector += Tile::kWide)
+      rows_of<Tile, Tile::kWide, Tile::kFewRows>(b, vector);
+  }
+  for (; vector + Tile::kVectors <= end; vector += Tile::kVectors)
+    rows_of<Tile, Tile::kVectors, Tile::kRows>(b, vector);
+  for (; vector < end; ++vector) rows_of<Tile, 1, Tile::kRows>(b, vector);
+}
+
+}  // namespace
+}  // namespace millrace::MILLRACE_ISA
