@@ -40,7 +40,8 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
   ending_.reserve(slots);
   spans_.reserve(slots);
   for (StepInFlight& step : steps_) step.parts.reserve(slots);
-  if (options.poison_freed_memory || kIsDebugBuild) parts_->cache->poison_freed(parts_->runner->stream());
+  if (options.poison_freed_memory || kIsDebugBuild)
+    parts_->cache->poison_freed(parts_->runner->stream());
   const GenerationDefaults& generation = parts_->files.generation;
   ends_of_turn_ = generation.eos;
   if (ends_of_turn_.empty() && parts_->files.config.eos)
