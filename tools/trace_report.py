@@ -21,8 +21,8 @@ def report(path):
     phases = collections.defaultdict(list)
     for span in spans:
         phases[span["name"]].append(span)
-    tokens = sum(s["args"]["tokens"] for s in phases["deliver"])
-    print(f"{path}: {len(phases['plan'])} steps, {tokens} tokens, {whole / 1e6:.2f} s")
+    tokens = sum(s["args"]["tokens"] for s in spans if s["name"] == "deliver")
+    print(f"{path}: {sum(s['name'] == 'plan' for s in spans)} steps, {tokens} tokens, {whole / 1e6:.2f} s")
     print(f"{'phase':10}{'spans':>8}{'share':>8}{'median us':>11}{'p99 us':>11}{'max us':>11}{'us a token, median':>20}")
     for name, found in phases.items():
         times = [s["dur"] for s in found]
