@@ -8,8 +8,12 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "device/cpu/cpu_device.h"
 #include "engine/parts.h"
 #include "model/tensor_names.h"
+#include "ops/linear/linear.h"
+#include "ops/packed_linear/packed_linear.h"
+#include "ops/packed_linear/packing.h"
 
 namespace millrace::cli {
 namespace {
@@ -30,6 +34,26 @@ std::vector<ListedTensor> list_tensors(const LoadedModel& files) {
     for (const TensorSpec& spec : tensor_specs(files.config))
       list.push_back({spec.name, "", spec.shape});
   return list;
+}
+
+// Bytes that a CPU which packs its weights keeps twice: a tied head, for the embedding looks its
+// rows up as they are stored.
+Result<std::int64_t> kept_twice(const LoadedModel& files, const EngineOptions& options) {
+  const ModelConfig& config = files.config;
+  if (!config.tied_head || options.accuracy == Accuracy::Exact ||
+      options.kernels.contains(Linear::kName))
+    return 0;
+  DType dtype = options.load.dummy_dtype.value_or(config.dtype);
+  if (files.checkpoint) {
+    const TensorResolver names = MILLRACE_TRY(TensorResolver::make(*files.checkpoint));
+    dtype = MILLRACE_TRY(names.find(tensor_specs(config).front())).dtype;
+  }
+  if (!can_pack(dtype)) return 0;
+  const PackedLinear::Key key = {dtype, DType::F32, config.vocab, config.hidden};
+  const auto choice =
+      choose_kernel<PackedLinear>(key, make_cpu_device(1)->traits(), options.kernels);
+  if (!choice || choice->spec->priority == Priority::Reference) return 0;
+  return packed_bytes(dtype, config.vocab, config.hidden);
 }
 
 struct InspectOptions {
@@ -62,7 +86,8 @@ Status inspect(const InspectOptions& options) {
   const ModelConfig& config = files.config;
   const EngineSizes sizes = MILLRACE_TRY(engine_sizes(config, engine));
   const CacheGeometry geometry = config.cache_geometry(sizes.kv_dtype, sizes.draft_columns);
-  const std::int64_t weight_bytes = MILLRACE_TRY(text_weight_bytes(files, engine.load));
+  const std::int64_t weight_bytes =
+      MILLRACE_TRY(text_weight_bytes(files, engine.load)) + MILLRACE_TRY(kept_twice(files, engine));
   const MemoryPlan plan = plan_memory(config, weight_bytes, sizes);
   const std::int64_t available = available_bytes();
   const bool fits = plan.total() <= available;

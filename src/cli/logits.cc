@@ -105,6 +105,7 @@ Command add_logits(CLI::App& app) {
   auto options = std::make_shared<LogitsOptions>();
   CLI::App* logits_app = app.add_subcommand(
       "logits", "Write every position's logits in f32, to compare with any reference");
+  options->model.accuracy = "exact";  // what is compared should not be rounded on the way
   options->model.add_to(*logits_app);
   logits_app->add_option("--tokens", options->tokens, "File of token ids: a JSON list, or numbers")
       ->required();

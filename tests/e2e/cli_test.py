@@ -68,14 +68,15 @@ class Cli(unittest.TestCase):
         text = json.loads(run("inspect", str(ROOT / "tests/data/configs/LFM2-1.2B.json"), "--json", "-c", "1024").stdout)
         self.assertEqual(text["parameters"], 1170340608)
         self.assertEqual(text["kv_bytes_per_token"], 12288)
-        self.assertEqual(text["memory"]["weights_bytes"], 1170340608 * 2)
+        # A CPU that packs its weights keeps the tied head as stored, too.
+        self.assertIn(text["memory"]["weights_bytes"] - 1170340608 * 2, (0, 65536 * 2048 * 2))
         tensors = json.loads(run("inspect", NANO, "--tensors", "--json").stdout)["tensors"]
         embedding = next(t for t in tensors if t["name"] == "model.embed_tokens.weight")
         self.assertEqual(embedding["dtype"], "BF16")
         self.assertEqual(len(embedding["shape"]), 2)
 
     def test_kernels(self):
-        rows = json.loads(run("kernels", NANO, "--json").stdout)["kernels"]
+        rows = json.loads(run("kernels", NANO, "--json", "--accuracy", "exact").stdout)["kernels"]
         self.assertEqual({row["op"] for row in rows},
                          {"embedding", "rms_norm", "short_conv", "rope_kv", "attention", "sample", "silu_mul", "linear"})
         forced = json.loads(run("kernels", NANO, "--json", "--kernel", "linear=reference").stdout)["kernels"]
