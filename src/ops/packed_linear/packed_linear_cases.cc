@@ -80,7 +80,7 @@ class PackedLinearInstance final : public CaseInstance<PackedLinear> {
             largest = std::max(largest, x);
           }
           size += products;
-          rounded += s_.dtype == DType::BF16 ? products * kNarrowRounding / 2
+          rounded += s_.dtype == DType::BF16 ? products * kNarrowRounding
                                              : weights * largest / 254 * 1.0001;
         }
         // A K-quant's minimum and scale are rounded before they are used; a lane adds k terms.

@@ -23,7 +23,7 @@ class Browser:
     """Chromium's debugging protocol over a WebSocket: as much of both as is needed."""
 
     def __init__(self):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
             [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
              "--hide-scrollbars", f"--user-data-dir={self.folder.name}", "about:blank"],

@@ -137,7 +137,7 @@ TEST(ChatSchema, Refusals) {
       {R"("store": true)", "store"},
       {R"("guided_regex": "(")", "guided_regex"},
       {R"("guided_choice": ["a", 3])", "guided_choice"},
-      {R"("guided_choice": ["a"], "guided_regex": "a")", "guided_regex"},
+      {R"("guided_choice": ["a"], "guided_regex": "a")", "guided_choice"},
       {R"("structured_outputs": {"json": {"type": "word"}})", "structured_outputs.json"},
       {R"("structured_outputs": {"xml": ""})", "structured_outputs.xml"},
       {R"("min_tokens": -3)", "min_tokens"},
