@@ -124,6 +124,8 @@ class Browser:
 
 @unittest.skipUnless(CHROMIUM, "no Chromium here")
 class Playground(ServerTest):
+    flags = ("--kernel", "linear=reference")  # slow enough that there is something to stop
+
     def setUp(self):
         self.asked = 0
         self.browser = Browser()

@@ -117,6 +117,9 @@ class Http(ServerTest):
                 for client in clients:
                     client.close()
                 self.server.wait_until_idle()
+                end = time.time() + 10  # a client is counted when its connection is seen to be closed
+                while self.server.metric("millrace_disconnected_requests_total") <= before and time.time() < end:
+                    time.sleep(0.05)
                 self.assertGreaterEqual(self.server.metric("millrace_disconnected_requests_total"), before + 1)
 
     def test_half_a_body(self):
