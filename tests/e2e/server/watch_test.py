@@ -66,7 +66,13 @@ class Watch(unittest.TestCase):
     def test_timeline(self):
         server = Server("--trace", str(self.trace))
         server.json("/v1/completions", {"prompt": "Once", "max_tokens": 20, "ignore_eos": True})
-        live = server.json("/debug/trace")["traceEvents"]
+        end = time.time() + 10
+        while True:  # an answer is out before the span that delivered it has ended
+            live = server.json("/debug/trace")["traceEvents"]
+            delivered = sum(e["args"]["tokens"] for e in live if e["ph"] == "X" and e["name"] == "deliver")
+            if delivered >= 20 or time.time() > end:
+                break
+            time.sleep(0.05)
         self.assertEqual(server.stop(), 0)
         for events in (live, json.loads(self.trace.read_text())["traceEvents"]):
             spans = [e for e in events if e["ph"] == "X"]
