@@ -118,7 +118,6 @@ std::vector<Completion> answers_of(Engine& engine, int draft_tokens = 0) {
 }
 
 TEST(Constrained, OverlapChangesNoAnswerAndAllFit) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   const std::vector<Completion> wanted = answers_of(*open_engine(false));
   const std::vector<Completion> got = answers_of(*open_engine(true));
   int calls = 0;
@@ -162,7 +161,6 @@ TEST(Constrained, OverlapChangesNoAnswerAndAllFit) {
 }
 
 TEST(Constrained, GuessesChangeNoAnswer) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   const std::vector<Completion> wanted = answers_of(*open_engine(false));
   for (const bool overlap : {false, true}) {
     const std::vector<Completion> got = answers_of(*open_engine(overlap), 4);
@@ -177,7 +175,6 @@ TEST(Constrained, GuessesChangeNoAnswer) {
 }
 
 TEST(Constrained, CancelledAnswersLeaveOthersAlone) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   const std::vector<Completion> wanted = answers_of(*open_engine(false));
   const auto engine = open_engine(true);
   std::vector<Answer> answers;
@@ -197,7 +194,6 @@ TEST(Constrained, CancelledAnswersLeaveOthersAlone) {
 }
 
 TEST(Constrained, WhatFitsNobodyEndsWithAReason) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   // Token 5 is special, and may come once; then nothing that this vocabulary has.
   class Dead final : public TokenGrammar {
     class Matcher final : public TokenMatcher {

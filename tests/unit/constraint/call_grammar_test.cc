@@ -66,7 +66,6 @@ void check_call(const ParsedCall& call) {
 }
 
 TEST(CallGrammar, EveryTextIsACall) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   std::set<std::string> names;
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     const std::string text = random_call({.begins_with_mark = seed % 2 == 0}, seed);
@@ -83,7 +82,6 @@ TEST(CallGrammar, EveryTextIsACall) {
 }
 
 TEST(CallGrammar, OneCallOfOneTool) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     const ParsedAnswer answer =
         parse_answer(random_call({.one_call = true, .only = "weather"}, seed), {});
@@ -121,7 +119,6 @@ TEST(CallGrammar, NamesThatCannotBeWritten) {
 }
 
 TEST(CallGrammar, ASchemaThatRefersToItself) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   const Json tool = Json::parse(
       R"([{"function": {"name": "f", "parameters": {"properties": {"t": {"$ref": "#/$defs/t"}},
     "required": ["t"], "$defs": {"t": {"type": "object", "properties": {"next": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/t"}]}},
@@ -136,7 +133,6 @@ TEST(CallGrammar, ASchemaThatRefersToItself) {
 }
 
 TEST(CallGrammar, IntegerRanges) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   const std::pair<std::int64_t, std::int64_t> ranges[] = {
       {0, 0}, {0, 9}, {5, 7}, {3, 1204}, {-12, -3}, {-105, 98}, {99, 100}, {1000, 999999}};
   for (const auto& [low, high] : ranges) {

@@ -51,7 +51,6 @@ TEST(ConstraintState, MinTokensHoldsTheEndBack) {
 }
 
 TEST(ConstraintState, AThoughtIsFreeAndTheAnswerIsNot) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   auto constraint = empty();
   constraint->answer = compiled(choice_source(std::vector<std::string>{"a"}));
   constraint->thought_begin = kThink;
@@ -73,7 +72,6 @@ TEST(ConstraintState, AThoughtIsFreeAndTheAnswerIsNot) {
 }
 
 TEST(ConstraintState, CallsBindLazilyAndAgain) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   auto constraint = empty();
   constraint->calls = compiled({.kind = Kind::Grammar, .text = "root ::= \"a\" Token(11)"});
   constraint->call_begin = kCall;
@@ -97,7 +95,6 @@ TEST(ConstraintState, CallsBindLazilyAndAgain) {
 }
 
 TEST(ConstraintState, AnswerOrCalls) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   auto constraint = empty();
   constraint->answer = compiled(choice_source(std::vector<std::string>{"xy"}));
   constraint->calls = compiled({.kind = Kind::Grammar, .text = "root ::= \"a\" Token(11)"});
@@ -115,7 +112,6 @@ TEST(ConstraintState, AnswerOrCalls) {
 
 // What a draft would have met is forgotten: masks after a rollback are those from before.
 TEST(ConstraintState, RollbackLeavesNoTrace) {
-  if (!GrammarCompiler::is_available()) GTEST_SKIP();
   auto constraint = empty();
   constraint->answer = compiled({.kind = Kind::JsonSchema, .text = R"({"type": "object"})"});
   for (std::uint64_t seed = 0; seed < 20; ++seed) {

@@ -15,10 +15,6 @@ namespace {
 using Kind = GrammarSource::Kind;
 constexpr std::uint64_t kSeeds = 200;
 
-bool without_library() {
-  return !GrammarCompiler::is_available();
-}
-
 std::string refusal(Kind kind, const std::string& text) {
   const auto started = std::chrono::steady_clock::now();
   const auto grammar = nano_compiler().compile({.kind = kind, .text = text});
@@ -34,7 +30,6 @@ Json parsed(const std::string& text) {
 }
 
 TEST(Schema, TextsFit) {
-  if (without_library()) GTEST_SKIP();
   const auto grammar = compiled({.kind = Kind::JsonSchema, .text = R"({
     "type": "object",
     "properties": {
@@ -66,7 +61,6 @@ TEST(Schema, TextsFit) {
 }
 
 TEST(Schema, AnythingMeansAnything) {
-  if (without_library()) GTEST_SKIP();
   const auto grammar = compiled({.kind = Kind::JsonSchema, .text = R"({"type": "object"})"});
   bool any = false;
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
@@ -80,7 +74,6 @@ TEST(Schema, AnythingMeansAnything) {
 }
 
 TEST(Schema, RegexGrammarAndChoice) {
-  if (without_library()) GTEST_SKIP();
   const auto regex = compiled({.kind = Kind::Regex, .text = "[A-C]{2,4}-\\d+(\\.5)?"});
   const auto ebnf =
       compiled({.kind = Kind::Grammar, .text = "root ::= \"<\" (root | [xyz]{1,3}) \">\""});
@@ -98,7 +91,6 @@ TEST(Schema, RegexGrammarAndChoice) {
 }
 
 TEST(Schema, WhatIsNotSupportedIsNamed) {
-  if (without_library()) GTEST_SKIP();
   const std::pair<const char*, const char*> cases[] = {
       {R"({"not": {"type": "null"}})", "'not' is not supported"},
       {R"({"type": "array", "items": true, "uniqueItems": true})",
@@ -129,7 +121,6 @@ TEST(Schema, WhatIsNotSupportedIsNamed) {
 }
 
 TEST(Schema, LimitsAreClear) {
-  if (without_library()) GTEST_SKIP();
   std::string deep = "{}";
   for (int i = 0; i < 100; ++i) deep = R"({"type": "array", "items": )" + deep + "}";
   EXPECT_NE(refusal(Kind::JsonSchema, deep).find("deeper than"), std::string::npos);
