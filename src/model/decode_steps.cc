@@ -34,8 +34,6 @@ std::size_t layout_index(std::int64_t rows) {
   return static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(rows - 1)));
 }
 
-constexpr int kClusters[] = {1, 2};
-
 }  // namespace
 
 std::optional<DecodeStep::Key> DecodeSteps::key_of(const ModelConfig& config,
@@ -67,14 +65,14 @@ DecodeSteps::DecodeSteps(const DecodeStep::Key& key, const KernelSpec<DecodeStep
                          const float* cosines, const float* sines, Device& device)
     : kernel_(&kernel), device_(&device) {
   const std::unique_ptr<Stream> stream = device.make_stream();
-  for (const int cluster : kClusters) add_way(key.shape, cluster, *stream);
-  const DecodePlan& plan = ways_.front().plan;
-  const auto phases = static_cast<std::int64_t>(plan.phases.size());
+  plan_ = plan_decode_step(key.shape, device.traits().parallelism);
+  for (int i = 0; i < 4; ++i) layouts_[i] = decode_shared_layout(plan_, 1 << i, kDecodeSharedBytes);
+  const auto phases = static_cast<std::int64_t>(plan_.phases.size());
   const auto allocate = [&](std::int64_t bytes) {
     return device.allocate(static_cast<std::size_t>(bytes));
   };
-  const std::int64_t exchange_words = 2 * kDecodeStepMostRows * plan.row_words;
-  packed_ = allocate(plan.weight_bytes);
+  const std::int64_t exchange_words = 2 * kDecodeStepMostRows * plan_.row_words;
+  packed_ = allocate(plan_.weight_bytes);
   exchange_ = allocate(exchange_words * 4);
   hints_ = allocate(2 * phases * kDecodeHintStride * 4);
   state_ = allocate(4 * 4);
@@ -84,14 +82,23 @@ DecodeSteps::DecodeSteps(const DecodeStep::Key& key, const KernelSpec<DecodeStep
   const std::vector<std::uint32_t> unwritten(static_cast<std::size_t>(exchange_words),
                                              kDecodeUnwritten);
   device.copy_in(exchange_.as<void>(), unwritten.data(), unwritten.size() * 4, *stream);
-  pack_weights(plan, weights, *stream);
-  for (Way& way : ways_) {
-    const std::vector<DecodePhase> on_device = device_phases(way.plan, weights);
-    device.copy_in(way.phases.as<void>(), on_device.data(), way.phases.bytes(), *stream);
-    device.synchronize(*stream);
-  }
+  pack_weights(weights, *stream);
+  std::vector<DecodeRange> ranges;
+  for (const PlannedPhase& phase : plan_.phases)
+    ranges.insert(ranges.end(), phase.ranges.begin(), phase.ranges.end());
+  ranges_ = device.allocate(ranges.size() * sizeof(DecodeRange));
+  device.copy_in(ranges_.as<void>(), ranges.data(), ranges_.bytes(), *stream);
+  const std::vector<DecodePhase> on_device = device_phases(weights);
+  phases_ = device.allocate(on_device.size() * sizeof(DecodePhase));
+  device.copy_in(phases_.as<void>(), on_device.data(), phases_.bytes(), *stream);
+  device.synchronize(*stream);
 
+  params_.phases = phases_.as<DecodePhase>();
+  params_.ranges = ranges_.as<DecodeRange>();
   params_.phase_count = static_cast<std::int32_t>(phases);
+  params_.processors = plan_.processors;
+  params_.most_hidden_units = static_cast<std::int32_t>(plan_.most_hidden_units);
+  params_.most_strips = plan_.most_strips;
   params_.hidden = config.hidden;
   params_.ffn = config.ffn_width;
   params_.vocab = config.vocab;
@@ -103,48 +110,23 @@ DecodeSteps::DecodeSteps(const DecodeStep::Key& key, const KernelSpec<DecodeStep
   params_.cosines = cosines;
   params_.sines = sines;
   params_.exchange = exchange_.as<std::uint32_t>();
-  params_.row_words = plan.row_words;
+  params_.row_words = plan_.row_words;
   params_.hints = hints_.as<std::uint32_t>();
   params_.state = state_.as<std::int32_t>();
   params_.alarm = alarm_.as<std::uint32_t>();
   params_.host_alarm = host_alarm_.as<std::uint32_t>();
 }
 
-void DecodeSteps::add_way(const DecodeShape& shape, int cluster, Stream& stream) {
-  const DeviceTraits& traits = device_->traits();
-  if (traits.parallelism < cluster) return;
-  Way way;
-  way.plan = plan_decode_step(shape, traits.parallelism, cluster);
-  for (int i = 0; i < 4; ++i) {
-    DecodeSharedLayout& layout = way.layouts[i];
-    layout = decode_shared_layout(way.plan, 1 << i, kDecodeSharedBytes);
-    if (layout.tiles < kDecodeFewestTiles ||
-        (cluster > 1 && most_decode_clusters(traits.backend, 1 << i, cluster, layout.bytes,
-                                             stream) < way.plan.processors / cluster))
-      layout.tiles = 0;
-  }
-  std::vector<DecodeRange> ranges;
-  for (const PlannedPhase& phase : way.plan.phases)
-    ranges.insert(ranges.end(), phase.ranges.begin(), phase.ranges.end());
-  way.ranges = device_->allocate(ranges.size() * sizeof(DecodeRange));
-  device_->copy_in(way.ranges.as<void>(), ranges.data(), way.ranges.bytes(), stream);
-  device_->synchronize(stream);
-  way.phases = device_->allocate(way.plan.phases.size() * sizeof(DecodePhase));
-  ways_.push_back(std::move(way));
-}
-
-std::vector<DecodePhase> DecodeSteps::device_phases(const DecodePlan& plan,
-                                                    const ModelWeights& weights) const {
+std::vector<DecodePhase> DecodeSteps::device_phases(const ModelWeights& weights) const {
   std::vector<DecodePhase> phases;
   std::int32_t conv_layers = 0;
   std::int32_t attention_layers = 0;
-  for (const PlannedPhase& planned : plan.phases) {
+  for (const PlannedPhase& planned : plan_.phases) {
     DecodePhase phase = {};
     phase.kind = planned.kind;
     phase.source = planned.source;
     phase.k = static_cast<std::int32_t>(planned.k);
     phase.subs = planned.subs;
-    phase.split = planned.split;
     phase.producers = planned.producers();
     phase.in = static_cast<std::int32_t>(planned.in);
     phase.out = static_cast<std::int32_t>(planned.out);
@@ -179,15 +161,14 @@ std::vector<DecodePhase> DecodeSteps::device_phases(const DecodePlan& plan,
   return phases;
 }
 
-void DecodeSteps::pack_weights(const DecodePlan& plan, const ModelWeights& weights,
-                               Stream& stream) {
-  for (const PlannedPhase& planned : plan.phases) {
+void DecodeSteps::pack_weights(const ModelWeights& weights, Stream& stream) {
+  for (const PlannedPhase& planned : plan_.phases) {
     const std::vector<const TensorView*> matrices = matrices_of(planned, weights);
     if (matrices.empty()) continue;
     DecodePack pack = {};
     pack.kind = planned.kind;
     for (std::size_t m = 0; m < matrices.size(); ++m) pack.matrices[m] = matrices[m]->data;
-    pack.hidden = plan.phases.front().k;
+    pack.hidden = plan_.phases.front().k;
     pack.k = planned.k;
     pack.units = planned.units;
     pack.subs = planned.subs;
@@ -196,11 +177,9 @@ void DecodeSteps::pack_weights(const DecodePlan& plan, const ModelWeights& weigh
   }
 }
 
-const DecodeSteps::Way* DecodeSteps::way_of(std::int64_t rows) const {
-  const std::size_t index = layout_index(rows);
-  for (const Way& way : ways_)
-    if (way.layouts[index].tiles > 0 && way.plan.cluster == tuning_.cluster) return &way;
-  return nullptr;
+const DecodeSharedLayout* DecodeSteps::layout_of(std::int64_t rows) const {
+  const DecodeSharedLayout& layout = layouts_[layout_index(rows)];
+  return layout.tiles < kDecodeFewestTiles ? nullptr : &layout;
 }
 
 // A step takes milliseconds on a GPU.
@@ -212,17 +191,16 @@ double DecodeSteps::patience() const {
 bool DecodeSteps::can_run(const StepInput& input) const {
   const std::int64_t rows = input.batch.rows;
   return tuning_.enabled && rows >= 1 && rows <= kDecodeStepMostRows &&
-         input.batch.max_count == 1 && input.logit_count == rows && way_of(rows) != nullptr &&
+         input.batch.max_count == 1 && input.logit_count == rows && layout_of(rows) != nullptr &&
          (tuning_.any_context || input.longest <= most_context(rows));
 }
 
 std::int64_t DecodeSteps::most_context(std::int64_t rows) const {
-  const Way* way = way_of(rows);
-  if (way == nullptr) return 0;
+  if (layout_of(rows) == nullptr) return 0;
   const auto layers = std::count_if(
-      way->plan.phases.begin(), way->plan.phases.end(),
+      plan_.phases.begin(), plan_.phases.end(),
       [](const PlannedPhase& phase) { return phase.kind == DecodePhaseKind::Attention; });
-  return decode_step_most_context(rows, way->plan.weight_bytes, layers * params_.kv_heads);
+  return decode_step_most_context(rows, plan_.weight_bytes, layers * params_.kv_heads);
 }
 
 std::string DecodeSteps::use() const {
@@ -236,17 +214,9 @@ std::string DecodeSteps::use() const {
 void DecodeSteps::launch(const StepInput& input, const Workspace& workspace,
                          const CacheStorage& cache, Stream& stream) const {
   const std::size_t index = layout_index(input.batch.rows);
-  const Way& way = *way_of(input.batch.rows);
-  const DecodeSharedLayout& layout = way.layouts[index];
+  const DecodeSharedLayout& layout = layouts_[index];
   DecodeStepLaunch launch{params_, 1 << index, layout.bytes};
   DecodeStepParams& p = launch.step;
-  p.phases = way.phases.as<DecodePhase>();
-  p.ranges = way.ranges.as<DecodeRange>();
-  p.processors = way.plan.processors;
-  p.cluster = way.plan.cluster;
-  p.most_hidden_units = static_cast<std::int32_t>(way.plan.most_hidden_units);
-  p.most_strips = way.plan.most_strips;
-  p.near_slots = way.plan.near_slots;
   p.tiles = std::min(layout.tiles, tuning_.most_tiles);
   p.in_flight = std::min(tuning_.in_flight, p.tiles - 1);
   p.slack = tuning_.slack;
@@ -282,7 +252,7 @@ std::string DecodeSteps::failure() const {
   const std::uint32_t alarm = *static_cast<const volatile std::uint32_t*>(host_alarm_.as<void>());
   if (alarm == 0 || !tuning_.enabled) return {};
   const std::size_t phase = (alarm >> 16) - 1;
-  const PlannedPhase& planned = ways_.front().plan.phases[phase];
+  const PlannedPhase& planned = plan_.phases[phase];
   return fmt::format(
       "multiprocessor {} waited for {} s in phase {} ({}) of a decode step and gave it up",
       alarm & 0xffffu, patience(), phase,
@@ -290,14 +260,13 @@ std::string DecodeSteps::failure() const {
 }
 
 void DecodeSteps::keep_stamps() {
-  const DecodePlan& plan = ways_.front().plan;
-  stamps_ = device_->allocate(static_cast<std::size_t>(plan.processors) * plan.phases.size() *
+  stamps_ = device_->allocate(static_cast<std::size_t>(plan_.processors) * plan_.phases.size() *
                               kDecodeStamps * sizeof(std::int64_t));
 }
 
-std::vector<std::int64_t> DecodeSteps::stamps(std::int64_t rows) const {
-  std::vector<std::int64_t> all(static_cast<std::size_t>(plan(rows).processors) *
-                                plan(rows).phases.size() * kDecodeStamps);
+std::vector<std::int64_t> DecodeSteps::stamps() const {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(plan_.processors) * plan_.phases.size() *
+                                kDecodeStamps);
   const std::unique_ptr<Stream> stream = device_->make_stream();
   device_->copy_out(all.data(), stamps_.as<void>(), all.size() * sizeof(std::int64_t), *stream);
   device_->synchronize(*stream);

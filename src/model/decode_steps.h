@@ -22,7 +22,6 @@ struct DecodeTuning {
   int in_flight = 3;  // tiles
   int slack = 0;      // producers that may be missing when readers begin to look
   int most_tiles = 16;
-  int cluster = 1;           // multiprocessors that share units: 1 or 2
   double patience = 0;       // seconds that a step may take before it is given up; 0: the device's
   int jam = -1;              // a phase that gets stuck, for tests
   bool bare = false;         // only reads, and computes nothing: see launch_decode_bound()
@@ -54,34 +53,27 @@ class DecodeSteps {
   // can be used. Empty if all is well, and once switched off.
   std::string failure() const;
 
-  // Of steps of so many sequences.
-  const DecodePlan& plan(std::int64_t rows) const { return way_of(rows)->plan; }
+  const DecodePlan& plan() const { return plan_; }
   void tune(const DecodeTuning& tuning) { tuning_ = tuning; }
   // From the next step on each leaves clock stamps: see stamps().
   void keep_stamps();
-  // Of the last step, if it had so many sequences: [processors][phases][kDecodeStamps].
-  std::vector<std::int64_t> stamps(std::int64_t rows) const;
+  // Of the last step: [processors][phases][kDecodeStamps].
+  std::vector<std::int64_t> stamps() const;
 
  private:
-  // The plan for clusters of one size, on the device.
-  struct Way {
-    DecodePlan plan;
-    DeviceBuffer phases, ranges;
-    DecodeSharedLayout layouts[4];  // for 1, 2, 4 and 8 rows; not to be used where tiles is 0
-  };
-  void add_way(const DecodeShape& shape, int cluster, Stream& stream);
   // Null where steps of so many sequences do not fit.
-  const Way* way_of(std::int64_t rows) const;
+  const DecodeSharedLayout* layout_of(std::int64_t rows) const;
   double patience() const;
-  std::vector<DecodePhase> device_phases(const DecodePlan& plan, const ModelWeights& weights) const;
-  void pack_weights(const DecodePlan& plan, const ModelWeights& weights, Stream& stream);
+  std::vector<DecodePhase> device_phases(const ModelWeights& weights) const;
+  void pack_weights(const ModelWeights& weights, Stream& stream);
 
   const KernelSpec<DecodeStep>* kernel_;
   Device* device_;
   DecodeTuning tuning_;
   DecodeStepParams params_ = {};  // all but what changes from step to step
-  std::vector<Way> ways_;         // in order of cluster sizes
-  DeviceBuffer packed_, exchange_, hints_, state_, alarm_, host_alarm_, stamps_;
+  DecodePlan plan_;
+  DecodeSharedLayout layouts_[4];  // for 1, 2, 4 and 8 rows
+  DeviceBuffer phases_, ranges_, packed_, exchange_, hints_, state_, alarm_, host_alarm_, stamps_;
 };
 
 }  // namespace millrace

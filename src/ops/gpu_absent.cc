@@ -75,9 +75,6 @@ void run_decode_bound(const DecodeStepLaunch&, Stream&) {
 void run_decode_pack(const DecodePack&, Stream&) {
   check(false, "weights are packed for a kernel that this build lacks");
 }
-int most_decode_clusters(int, int, std::int64_t, Stream&) {
-  return 0;
-}
 GpuCeilingKernels gpu_ceiling_kernels() {
   return {};
 }

@@ -116,30 +116,24 @@ class BothWays {
   std::vector<SequenceMemory> memories_[2];
 };
 
-class DecodeStepsTest : public ::testing::TestWithParam<int> {};
-
 // Both round activations to BF16, in other places.
 constexpr double kTolerance = 2e-2;
 
-TEST_P(DecodeStepsTest, LogitsAreThoseOfStepsOpByOp) {
+TEST(DecodeStepsTest, LogitsAreThoseOfStepsOpByOp) {
   const std::unique_ptr<EngineParts> parts = open_parts();
   DecodeSteps* steps = parts->model->decode_steps();
   ASSERT_NE(steps, nullptr);
-  const int cluster = GetParam();
   for (const int sequences : {1, 3}) {
     BothWays both(*parts, sequences);
     for (int turn = 0; turn < 3; ++turn) {
       steps->tune({.enabled = false});
       both.step(0, turn);
-      steps->tune({.cluster = cluster});
-      ASSERT_EQ(steps->plan(sequences).cluster, cluster);
+      steps->tune({});
       both.step(1, turn);
       EXPECT_LT(both.difference(), kTolerance) << sequences << " sequences, step " << turn;
     }
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(Clusters, DecodeStepsTest, ::testing::Values(1, 2));
 
 TEST(StuckStepTest, AStuckStepIsGivenUp) {
   const std::unique_ptr<EngineParts> parts = open_parts();
@@ -147,7 +141,7 @@ TEST(StuckStepTest, AStuckStepIsGivenUp) {
   steps->tune({.enabled = false});
   BothWays both(*parts, 1);
   both.step(0, 0);
-  steps->tune({.cluster = 2, .patience = 0.5, .jam = 6});
+  steps->tune({.patience = 0.5, .jam = 6});
   try {
     both.step(1, 0);
     FAIL() << "the step was to get stuck";

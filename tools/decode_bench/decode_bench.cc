@@ -3,7 +3,7 @@
 //
 //   decode_bench MODEL [check] [time] [timeline=FILE] [batches=1,2] [contexts=1024]
 //                [soak=STEPS] [stuck=PHASE] [steps=20] [in_flight=2,3,4] [slack=0,8] [tiles=16]
-//                [cluster=1,2] [device=cuda]
+//                [device=cuda]
 //
 // FILE.svg is a picture, any other name a trace for ui.perfetto.dev. MODEL is a folder, or a
 // config.json whose weights are then random. Exits with 1 if logits differ.
@@ -92,13 +92,12 @@ class DecodeBench {
   bool check_all() {
     bool good = true;
     const auto most = static_cast<int>(parts_.sizes.context) - 40;
-    for (const int cluster : numbers(options_, "cluster", "1"))
-      for (const int batch : numbers(options_, "batches", "1,2,3,4,8,1"))
-        for (const int context : numbers(options_, "contexts", "0,5,700"))
-          good &= check_one(batch, std::min(context, most), cluster);
+    for (const int batch : numbers(options_, "batches", "1,2,3,4,8,1"))
+      for (const int context : numbers(options_, "contexts", "0,5,700"))
+        good &= check_one(batch, std::min(context, most));
     return good;
   }
-  bool check_one(int batch, int context, int cluster) {
+  bool check_one(int batch, int context) {
     const std::unique_ptr<Runner> runners[2] = {runner(), runner()};
     std::vector<SequenceMemory> memories[2];
     steps().tune({.enabled = false});
@@ -119,7 +118,7 @@ class DecodeBench {
       std::vector<TokenId> tokens(static_cast<std::size_t>(batch));
       for (TokenId& token : tokens) token = next_token();
       for (int k = 0; k < 2; ++k) {
-        steps().tune({.enabled = k == 1, .cluster = cluster});
+        steps().tune({.enabled = k == 1});
         decode(*runners[k], memories[k], tokens);
       }
       double of_step = 0;
@@ -142,10 +141,9 @@ class DecodeBench {
     }
     const bool good = worst < 4e-2;
     fmt::print(
-        "check batch {} context {} cluster {}: worst relative error {:.2e}, {} of {} greedy tokens "
-        "equal; by "
+        "check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by "
         "step{} {}\n",
-        batch, context, cluster, worst, same, rows, errors, good ? "ok" : "WRONG");
+        batch, context, worst, same, rows, errors, good ? "ok" : "WRONG");
     if (const std::string failure = steps().failure(); !failure.empty())
       fmt::print("{}\n", failure);
     std::fflush(stdout);
@@ -171,25 +169,23 @@ class DecodeBench {
   }
   void time_all() {
     const MachineCeilings ceilings = measure_ceilings(*parts_.device);
-    const auto bytes = static_cast<double>(steps().plan(1).weight_bytes);
+    const auto bytes = static_cast<double>(steps().plan().weight_bytes);
     for (const int context : numbers(options_, "contexts", "1024"))
       for (const int batch : numbers(options_, "batches", "1,2,4,8")) {
         steps().tune({.enabled = false});
         fmt::print("time batch {} context {}: op by op {:.4f} ms;", batch, context,
                    time(batch, context));
-        for (const int cluster : numbers(options_, "cluster", "1"))
-          for (const int tiles : numbers(options_, "tiles", "16"))
-            for (const int in_flight : numbers(options_, "in_flight", "3"))
-              for (const int slack : numbers(options_, "slack", "0")) {
-                steps().tune({.in_flight = in_flight,
-                              .slack = slack,
-                              .most_tiles = tiles,
-                              .cluster = cluster,
-                              .any_context = true});
-                fmt::print(" cluster {} tiles {} in flight {} slack {}: {:.4f};", cluster, tiles,
-                           in_flight, slack, time(batch, context));
-                std::fflush(stdout);
-              }
+        for (const int tiles : numbers(options_, "tiles", "16"))
+          for (const int in_flight : numbers(options_, "in_flight", "3"))
+            for (const int slack : numbers(options_, "slack", "0")) {
+              steps().tune({.in_flight = in_flight,
+                            .slack = slack,
+                            .most_tiles = tiles,
+                            .any_context = true});
+              fmt::print(" tiles {} in flight {} slack {}: {:.4f};", tiles, in_flight, slack,
+                         time(batch, context));
+              std::fflush(stdout);
+            }
         steps().tune({.bare = true, .any_context = true});
         fmt::print(
             " the same reading and barriers alone: {:.4f}; its bytes at {:.0f} GB/s: {:.4f}\n",
@@ -199,7 +195,7 @@ class DecodeBench {
 
   // So many steps without a rest.
   bool soak(int count) {
-    steps().tune({.cluster = numbers(options_, "cluster", "1").front(), .any_context = true});
+    steps().tune({.any_context = true});
     const int batch = numbers(options_, "batches", "1").front();
     const std::unique_ptr<Runner> r = runner();
     std::vector<SequenceMemory> memories;
@@ -216,9 +212,7 @@ class DecodeBench {
 
   // Does the watch end a step that one multiprocessor does not hand on, and what then?
   bool get_stuck() {
-    steps().tune({.cluster = numbers(options_, "cluster", "1").front(),
-                  .patience = 0.05,
-                  .jam = numbers(options_, "stuck", "").front()});
+    steps().tune({.patience = 0.05, .jam = numbers(options_, "stuck", "").front()});
     const std::unique_ptr<Runner> r = runner();
     std::vector<SequenceMemory> memories;
     memories.push_back(open(64));
@@ -241,12 +235,11 @@ class DecodeBench {
     DecodeTuning tuning;
     tuning.in_flight = numbers(options_, "in_flight", "3").front();
     tuning.slack = numbers(options_, "slack", "0").front();
-    tuning.cluster = numbers(options_, "cluster", "1").front();
     steps().tune(tuning);
     steps().keep_stamps();
     const int batch = numbers(options_, "batches", "1").front();
     const double ms = time(batch, numbers(options_, "contexts", "1024").front());
-    const Timeline drawn(steps().plan(batch), steps().stamps(batch), ms * 1e3);
+    const Timeline drawn(steps().plan(), steps().stamps(), ms * 1e3);
     fmt::print("timeline batch {}: {:.4f} ms\n{}", batch, ms, drawn.table());
     std::ofstream(path) << (path.ends_with(".svg") ? drawn.svg() : drawn.perfetto());
   }

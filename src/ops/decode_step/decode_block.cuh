@@ -18,16 +18,13 @@ struct Block {
   std::uint64_t* empty;  // all waves are through with it
   std::uint64_t* part_full;
   std::uint64_t* part_empty;
-  std::byte* near_sums;     // [parity][slot][other block][lane]: what others send
-  std::byte* near_squares;  // [parity][other block][row]
   volatile int* opened;     // phases up to this one may look for their inputs
   volatile int* stuck;      // the step is given up: nobody waits any more
-  volatile int* finished;   // by wave of the epilogue
+  volatile int* finished;   // the epilogue has handed on all that it has
   std::uint32_t* exchange;  // this step's set
   std::uint32_t* hints;
   int rows;
   int splits;
-  int rank;  // in the cluster
 
   __device__ std::uint32_t* hint(int phase) const { return hints + phase * kDecodeHintStride; }
 };
@@ -46,8 +43,6 @@ __device__ Block lay_out(const DecodeStepParams& p, std::byte* memory) {
   b.residual = reinterpret_cast<float*>(
       take(std::int64_t{p.most_hidden_units} * kDecodeSubRows * kRows * 4));
   b.squares = reinterpret_cast<float*>(take(2 * kDecodeWaves * kDecodeStepMostRows * 4));
-  b.near_sums = take(2 * (p.cluster - 1) * p.near_slots * decode_near_bytes(kRows));
-  b.near_squares = take(decode_all_near_bytes(0, kRows, p.cluster));
   b.full = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostTiles));
   b.empty = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostTiles));
   b.part_full = reinterpret_cast<std::uint64_t*>(take(8 * kDecodeMostParts));
@@ -97,21 +92,6 @@ inline __device__ void await_input(const Block& b, int phase) {
   while (*b.opened < phase)
     if (!keep_looking(b)) break;
   sync_wave();
-}
-
-// This block's part of a row of weights, or of input.
-struct Strips {
-  int tile;   // strips of a tile
-  int first;  // strip
-  int count;
-};
-inline __device__ Strips own_strips(const DecodePhase& ph, const Block& b) {
-  const int strips = ph.k / kDecodeStripColumns;
-  const int tile = decode_tile_strips(strips, ph.split);
-  if (ph.split == 1) return {tile, 0, strips};
-  const int first = decode_first_tile(strips / tile, ph.split, b.rank);
-  const int last = decode_first_tile(strips / tile, ph.split, b.rank + 1);
-  return {tile, first * tile, (last - first) * tile};
 }
 
 inline __device__ std::int32_t token_of(const DecodeStepParams& p, int row) {

@@ -25,34 +25,33 @@ class Reader {
     for (int phase = 0; phase < p_.phase_count; ++phase) {
       const DecodeStop stop = b_.stops[phase];
       if (phase > 0) await_input(b_, phase);
-      const int producers =
+      const bool produces =
           stop.phase.kind == DecodePhaseKind::Attention ? attend() : multiply(stop);
       sync_multipliers();
-      if (lane_ == 0 && wave_ < producers) count_up(b_.hint(phase));
+      if (threadIdx.x == 0 && produces) count_up(b_.hint(phase));
     }
-    if (lane_ == 0 && wave_ < kDecodeEpilogueWaves) b_.finished[wave_] = 1;
+    if (threadIdx.x == 0) *b_.finished = 1;
     // Never true: the compiler must not leave the reading out.
     if (seen_ == 1 && p_.phase_count == 0) store_word(p_.alarm, seen_);
   }
 
  private:
-  __device__ int multiply(const DecodeStop& stop) {
-    const Strips own = own_strips(stop.phase, b_);
+  // Whether this block has units.
+  __device__ bool multiply(const DecodeStop& stop) {
+    const int strips = stop.phase.k / kDecodeStripColumns;
+    const int tile = decode_tile_strips(strips);
     const int units = stop.units.last - stop.units.first;
-    const int split = stop.phase.split;
-    for (int i = units * stop.phase.subs * (own.count / own.tile); i > 0; --i)
-      look_at_tile(own.tile);
-    const int owned = (units + split - 1 - (split == 1 ? 0 : b_.rank)) / split;
-    return owned < kDecodeEpilogueWaves ? owned : kDecodeEpilogueWaves;
+    for (int i = units * stop.phase.subs * (strips / tile); i > 0; --i) look_at_tile(tile);
+    return units > 0;
   }
-  __device__ int attend() {
+  __device__ bool attend() {
     const int items = attention_items(p_, b_);
     for (int index = blockIdx.x; index < items; index += p_.processors) {
       const AttentionItem item = attention_item(p_, b_, index);
       for (std::int64_t block = item.first_block; block < item.last_block; block += 4)
         look_at_tile(1);
     }
-    return static_cast<int>(blockIdx.x) < items ? 1 : 0;
+    return static_cast<int>(blockIdx.x) < items;
   }
   __device__ void look_at_tile(int strips) {
     wait_for(b_, &b_.full[tile_.at], tile_.parity);
@@ -76,7 +75,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   if (load_word(p.alarm) != 0) return;
   Block b = lay_out<1>(p, gpu::dynamic_shared());
   const int last_rows = p.state[1];
-  const int set = begin_block(p, b, kThreads, 1);
+  const int set = begin_block(p, b, kThreads);
   const int wave = static_cast<int>(threadIdx.x) / kLanes;
   if (wave < kDecodeWaves) {
     Reader(p, b).run();
@@ -92,8 +91,8 @@ __global__ void __launch_bounds__(kThreads, 1)
 }  // namespace
 
 void run_decode_bound(const DecodeStepLaunch& launch, Stream& stream) {
-  launch_together(decode_bound, launch.step.processors, kThreads, launch.step.cluster,
-                  launch.shared_bytes, stream, launch.step);
+  launch_together(decode_bound, launch.step.processors, kThreads, launch.shared_bytes, stream,
+                  launch.step);
 }
 
 }  // namespace millrace::MILLRACE_GPU

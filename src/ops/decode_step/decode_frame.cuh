@@ -7,11 +7,10 @@ namespace millrace::MILLRACE_GPU::decode {
 
 // Fills in the block's view, once it is laid out; all threads. Returns the set of exchange memory
 // that this step uses: 0 or 1.
-inline __device__ int begin_block(const DecodeStepParams& p, Block& b, int threads, int rows) {
+inline __device__ int begin_block(const DecodeStepParams& p, Block& b, int threads) {
   const int thread = static_cast<int>(threadIdx.x);
   b.rows = static_cast<int>(p.batch.rows);
   b.splits = attention_splits(p, b.rows);
-  b.rank = static_cast<int>(blockIdx.x) % p.cluster;
   if (thread == 0) {
     for (int i = 0; i < p.tiles; ++i) {
       init_barrier(&b.full[i], 1);
@@ -23,7 +22,7 @@ inline __device__ int begin_block(const DecodeStepParams& p, Block& b, int threa
     }
     *b.opened = 0;
     *b.stuck = 0;
-    for (int i = 0; i < kDecodeEpilogueWaves; ++i) b.finished[i] = 0;
+    *b.finished = 0;
     publish_barriers();
   }
   const int set = p.state[0] % 2;
@@ -31,18 +30,13 @@ inline __device__ int begin_block(const DecodeStepParams& p, Block& b, int threa
   b.hints = p.hints + set * p.phase_count * kDecodeHintStride;
   for (int i = thread; i < p.phase_count; i += threads)
     b.stops[i] = {p.phases[i], p.ranges[i * p.processors + static_cast<int>(blockIdx.x)]};
-  const std::int64_t near = decode_all_near_bytes(p.near_slots, rows, p.cluster) / 8;
-  for (std::int64_t i = thread; i < near; i += threads)
-    reinterpret_cast<Words2*>(b.near_sums)[i] = {kDecodeUnwritten, kDecodeUnwritten};
   __syncthreads();
-  if (p.cluster > 1) sync_cluster();
   return set;
 }
 
 // `rows` of the set have been written, for the next step to clear.
 inline __device__ void end_block(const DecodeStepParams& p, int set, int rows) {
   __syncthreads();
-  if (p.cluster > 1) sync_cluster();  // nobody sends to a block that has ended
   // The last block to come here: nobody reads this step's state any more.
   if (threadIdx.x == 0 && gpu::add_atomic(&p.state[2], 1) == p.processors - 1) {
     p.state[0] = 1 - set;

@@ -10,35 +10,27 @@
 namespace millrace {
 namespace {
 
-// Even shares: they differ by one unit at most. Multiprocessors that share units have the same.
-std::vector<DecodeRange> share_units(std::int64_t units, int processors, int split) {
+// Even shares: they differ by one unit at most.
+std::vector<DecodeRange> share_units(std::int64_t units, int processors) {
   std::vector<DecodeRange> ranges;
-  const std::int64_t groups = processors / split;
   for (std::int64_t p = 0; p < processors; ++p)
-    ranges.push_back({static_cast<std::int32_t>(units * (p / split) / groups),
-                      static_cast<std::int32_t>(units * (p / split + 1) / groups)});
+    ranges.push_back({static_cast<std::int32_t>(units * p / processors),
+                      static_cast<std::int32_t>(units * (p + 1) / processors)});
   return ranges;
 }
 
 }  // namespace
 
-int PlannedPhase::units_of(int processor) const {
-  const DecodeRange range = ranges[static_cast<std::size_t>(processor)];
-  const int rank = processor % split;
-  return (range.last - range.first + split - 1 - rank) / split;
-}
-
 int PlannedPhase::most_units() const {
   int most = 0;
-  for (int p = 0; p < static_cast<int>(ranges.size()); ++p) most = std::max(most, units_of(p));
+  for (const DecodeRange& range : ranges) most = std::max(most, range.last - range.first);
   return most;
 }
 
 int PlannedPhase::producers() const {
-  int count = 0;
-  for (int p = 0; p < static_cast<int>(ranges.size()); ++p)
-    count += std::min(units_of(p), kDecodeEpilogueWaves);
-  return count;
+  return static_cast<int>(std::count_if(ranges.begin(), ranges.end(), [](const DecodeRange& range) {
+    return range.first < range.last;
+  }));
 }
 
 std::string decode_shape_problem(const DecodeShape& shape) {
@@ -78,12 +70,10 @@ std::int64_t decode_step_most_context(std::int64_t rows, std::int64_t weight_byt
   return static_cast<std::int64_t>(most);
 }
 
-DecodePlan plan_decode_step(const DecodeShape& shape, int processors, int cluster) {
-  check(decode_shape_problem(shape).empty() && cluster > 0 && processors >= cluster,
-        "no decode step can be planned");
+DecodePlan plan_decode_step(const DecodeShape& shape, int processors) {
+  check(decode_shape_problem(shape).empty() && processors > 0, "no decode step can be planned");
   DecodePlan plan;
-  plan.cluster = cluster;
-  plan.processors = processors / cluster * cluster;
+  plan.processors = processors;
   std::int64_t input = 0;  // where the phase before left its output
   // `words` of output for a sequence.
   const auto add = [&](DecodePhaseKind kind, DecodeSource source, int layer, std::int64_t k,
@@ -98,14 +88,8 @@ DecodePlan plan_decode_step(const DecodeShape& shape, int processors, int cluste
     plan.row_words += (words + 31) / 32 * 32;  // 128 bytes
     phase.weights = plan.weight_bytes;
     plan.weight_bytes += phase.bytes();
-    // The head has so many units that it is worth having its whole input, and needs no exchange.
-    phase.split = kind == DecodePhaseKind::Head || kind == DecodePhaseKind::Attention ? 1 : cluster;
-    phase.ranges = share_units(units, plan.processors, phase.split);
-    const int strips = static_cast<int>(k / kDecodeStripColumns);
-    if (strips > 0)
-      plan.most_strips = std::max(plan.most_strips, decode_most_strips(strips, phase.split));
-    if (phase.split > 1)
-      plan.near_slots = std::max(plan.near_slots, phase.most_units() * phase.subs);
+    phase.ranges = share_units(units, plan.processors);
+    plan.most_strips = std::max(plan.most_strips, static_cast<int>(k / kDecodeStripColumns));
     if (kind == DecodePhaseKind::Residual) plan.most_hidden_units = phase.most_units();
     plan.phases.push_back(std::move(phase));
   };
@@ -140,7 +124,7 @@ DecodeSharedLayout decode_shared_layout(const DecodePlan& plan, int rows,
   layout.part_buffers = rows <= 4 ? kDecodeMostParts : 6;
   const std::int64_t others =
       decode_fixed_bytes(plan.most_strips, rows, static_cast<std::int64_t>(plan.phases.size()),
-                         plan.most_hidden_units, plan.near_slots, plan.cluster) +
+                         plan.most_hidden_units) +
       layout.part_buffers * decode_part_bytes(rows);
   layout.tiles = static_cast<int>(
       std::clamp<std::int64_t>((shared_bytes - others) / kDecodeTileBytes, 0, kDecodeMostTiles));

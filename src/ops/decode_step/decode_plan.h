@@ -29,30 +29,25 @@ struct PlannedPhase {
   std::int64_t k;  // 0 for Attention
   std::int64_t units;
   int subs = 1;
-  int split = 1;        // multiprocessors that share units
   bool is_ffn = false;  // of the layer's feed-forward half
   std::int64_t in = 0;  // words in a sequence's part of the exchange memory
   std::int64_t out = 0;
-  std::int64_t weights = 0;         // first byte in the packed weights: the same for any cluster
+  std::int64_t weights = 0;         // first byte in the packed weights
   std::vector<DecodeRange> ranges;  // by multiprocessor
 
   std::int64_t unit_bytes() const { return subs * k * kDecodeSubRows * 2; }
   std::int64_t bytes() const { return units * unit_bytes(); }
-  // Of the units that it works on, those that a multiprocessor owns.
-  int units_of(int processor) const;
-  int most_units() const;
-  int producers() const;
+  int most_units() const;  // of one multiprocessor
+  int producers() const;   // multiprocessors that have units
 };
 
 struct DecodePlan {
-  int processors = 0;  // a multiple of the cluster
-  int cluster = 1;
+  int processors = 0;
   std::vector<PlannedPhase> phases;
   std::int64_t row_words = 0;     // of exchange memory, for one sequence in one set
   std::int64_t weight_bytes = 0;  // packed
   std::int64_t most_hidden_units = 0;
-  int most_strips = 0;  // of a row of input, in one multiprocessor
-  int near_slots = 0;   // sums that other multiprocessors send to one, in a phase
+  int most_strips = 0;  // of the widest row of input
 };
 
 // Why no plan can be made for that shape; empty if one can.
@@ -64,7 +59,7 @@ std::int64_t decode_step_most_context(std::int64_t rows, std::int64_t weight_byt
                                       std::int64_t kv_heads);
 
 // The shape must have no problem.
-DecodePlan plan_decode_step(const DecodeShape& shape, int processors, int cluster = 1);
+DecodePlan plan_decode_step(const DecodeShape& shape, int processors);
 
 // Shared memory of one block.
 struct DecodeSharedLayout {

@@ -48,24 +48,20 @@ class Producer {
   }
 
   __device__ void bring_weights(const DecodeStop& stop) {
-    const Strips own = own_strips(stop.phase, b_);
+    const int strips = stop.phase.k / kDecodeStripColumns;
     const int subs = (stop.units.last - stop.units.first) * stop.phase.subs;
-    const std::int64_t sub_bytes =
-        std::int64_t{stop.phase.k / kDecodeStripColumns} * kDecodeStripBytes;
-    const std::byte* from = stop.phase.weights + stop.units.first * stop.phase.subs * sub_bytes +
-                            own.first * kDecodeStripBytes;
-    const std::int64_t skip = sub_bytes - own.count * kDecodeStripBytes;
-    const int bytes = own.tile * kDecodeStripBytes;
+    const std::int64_t sub_bytes = std::int64_t{strips} * kDecodeStripBytes;
+    const std::byte* from = stop.phase.weights + stop.units.first * stop.phase.subs * sub_bytes;
+    const int tile = decode_tile_strips(strips);
+    const int bytes = tile * kDecodeStripBytes;
     stamp(p_, phase_, kStampAsked, ticks());
 #pragma unroll 1
-    for (int sub = 0; sub < subs; ++sub, from += skip)
-#pragma unroll 1
-      for (int strip = 0; strip < own.count; strip += own.tile, from += bytes) {
-        std::byte* to = claim(bytes);
-        if (to == nullptr) return;
-        copy_bulk(to, from, bytes, &b_.full[turn_.at]);
-        turn_.advance(p_.tiles);
-      }
+    for (int left = subs * (strips / tile); left > 0; --left, from += bytes) {
+      std::byte* to = claim(bytes);
+      if (to == nullptr) return;
+      copy_bulk(to, from, bytes, &b_.full[turn_.at]);
+      turn_.advance(p_.tiles);
+    }
     stamp(p_, phase_, kStampAskedLast, ticks());
   }
 

@@ -34,7 +34,7 @@ class Multiplier {
       }
       // A step that is given up: nothing but the barriers in attention matters.
       if (stop.units.first == stop.units.last || *b_.stuck) continue;
-      const Strips own = own_strips(stop.phase, b_);
+      const int strips = stop.phase.k / kDecodeStripColumns;
       const int subs = (stop.units.last - stop.units.first) * stop.phase.subs;
       const int looks = inputs_.load(stop.phase, phase);
       sync_wave();
@@ -42,17 +42,27 @@ class Multiplier {
         stamp(p_, phase, kStampLoaded, ticks());
         stamp(p_, phase, kStampRetries, looks);
       }
-      if (own.tile == kDecodeTileStrips && own.count == 2 * kDecodeTileStrips)
-        multiply_resident(subs, phase);
+      const int tile = decode_tile_strips(strips);
+      if (strips == 8)
+        multiply_resident<4, 2>(subs, phase);
+      else if (strips == 6)
+        multiply_resident<3, 2>(subs, phase);
+      else if (strips == 4)
+        multiply_resident<4, 1>(subs, phase);
+      else if (tile == 4)
+        multiply_streaming<4>(subs, strips / 4, phase);
+      else if (tile == 3)
+        multiply_streaming<3>(subs, strips / 3, phase);
       else
-        multiply(own, subs, phase);
+        multiply_streaming<1>(subs, strips, phase);
       if (stamps_) stamp(p_, phase, kStampLast, ticks());
     }
   }
 
  private:
-  struct Pieces {  // of a tile: zeros beyond its strips
-    Words4 at[kDecodeTileStrips];
+  template <int kTile>
+  struct Pieces {
+    Words4 at[kTile];
   };
   // Sums of eight rows of weights, in chains that do not wait for each other.
   struct Sums {
@@ -63,30 +73,31 @@ class Multiplier {
     }
   };
 
-  __device__ Pieces weights(int strips) const {
-    Pieces pieces;
+  template <int kTile>
+  __device__ Pieces<kTile> weights() const {
+    Pieces<kTile> pieces;
     const std::byte* from = w_ + tile_.at * kDecodeTileBytes;
 #pragma unroll
-    for (int i = 0; i < kDecodeTileStrips; ++i) {
-      pieces.at[i] = {};
-      if (i < strips) pieces.at[i] = *reinterpret_cast<const Words4*>(from + i * kDecodeStripBytes);
-    }
+    for (int i = 0; i < kTile; ++i)
+      pieces.at[i] = *reinterpret_cast<const Words4*>(from + i * kDecodeStripBytes);
     return pieces;
   }
-  __device__ Pieces input(int strip, int strips) const {
-    Pieces pieces;
+  template <int kTile>
+  __device__ Pieces<kTile> input(int strip) const {
+    Pieces<kTile> pieces;
 #pragma unroll
-    for (int i = 0; i < kDecodeTileStrips; ++i) {
+    for (int i = 0; i < kTile; ++i) {
       pieces.at[i] = {};
-      if (has_row_ && i < strips)
+      if (has_row_)
         pieces.at[i] =
             *reinterpret_cast<const Words4*>(x_ + (strip + i) * (2 * kDecodeStripColumns));
     }
     return pieces;
   }
-  static __device__ void multiply_tile(Sums& sums, const Pieces& x, const Pieces& w) {
+  template <int kTile>
+  static __device__ void multiply(Sums& sums, const Pieces<kTile>& x, const Pieces<kTile>& w) {
 #pragma unroll
-    for (int i = 0; i < kDecodeTileStrips; ++i) {
+    for (int i = 0; i < kTile; ++i) {
       multiply_add(sums.chain[2 * i % 4], x.at[i].x, x.at[i].y, w.at[i].x, w.at[i].y);
       multiply_add(sums.chain[2 * i % 4 + 1], x.at[i].z, x.at[i].w, w.at[i].z, w.at[i].w);
     }
@@ -106,58 +117,60 @@ class Multiplier {
     part_.advance(p_.part_buffers);
   }
 
-  // A row of two whole tiles, the commonest: its input stays in registers.
+  // The input stays in registers: kTiles tiles make up a row.
+  template <int kTile, int kTiles>
   __device__ void multiply_resident(int subs, int phase) {
-    const Pieces first_x = input(0, kDecodeTileStrips);
-    const Pieces second_x = input(kDecodeTileStrips, kDecodeTileStrips);
+    Pieces<kTile> x[kTiles];
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i) x[i] = input<kTile>(i * kTile);
 #pragma unroll 1
     for (int sub = 0; sub < subs; ++sub) {
       Sums sums;
-      wait_for(b_, &b_.full[tile_.at], tile_.parity);
-      if (stamps_ && sub == 0) stamp(p_, phase, kStampFirst, ticks());
-      const Pieces first_w = weights(kDecodeTileStrips);
-      const int first = tile_.at;
-      tile_.advance(p_.tiles);
-      wait_for(b_, &b_.full[tile_.at], tile_.parity);
-      const Pieces second_w = weights(kDecodeTileStrips);
-      const int second = tile_.at;
-      tile_.advance(p_.tiles);
-      multiply_tile(sums, first_x, first_w);
-      multiply_tile(sums, second_x, second_w);
-      release(first);
-      release(second);
+      Pieces<kTile> w[kTiles];
+      int at[kTiles];
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) {
+        wait_for(b_, &b_.full[tile_.at], tile_.parity);
+        if (stamps_ && sub == 0 && i == 0) stamp(p_, phase, kStampFirst, ticks());
+        w[i] = weights<kTile>();
+        at[i] = tile_.at;
+        tile_.advance(p_.tiles);
+      }
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) multiply(sums, x[i], w[i]);
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) release(at[i]);
       if (sub == 0) inputs_.leave_squares(phase);
       leave(sums);
     }
   }
 
-  // Two tiles at a time, where both are there. One loop for all shapes: what a block runs has to
-  // stay small, because phases find the instruction caches filled by others.
-  __device__ void multiply(const Strips& own, int subs, int phase) {
+  // The input is read again for every eight rows. Two tiles at a time, where both are there.
+  template <int kTile>
+  __device__ void multiply_streaming(int subs, int tiles, int phase) {
 #pragma unroll 1
     for (int sub = 0; sub < subs; ++sub) {
       Sums sums;
 #pragma unroll 1
-      for (int strip = 0; strip < own.count; strip += 2 * own.tile) {
+      for (int tile = 0; tile < tiles; tile += 2) {
         wait_for(b_, &b_.full[tile_.at], tile_.parity);
-        if (stamps_ && sub == 0 && strip == 0) stamp(p_, phase, kStampFirst, ticks());
-        const Pieces first_w = weights(own.tile);
-        const Pieces first_x = input(strip, own.tile);
+        if (stamps_ && sub == 0 && tile == 0) stamp(p_, phase, kStampFirst, ticks());
+        const Pieces<kTile> first_w = weights<kTile>();
+        const Pieces<kTile> first_x = input<kTile>(tile * kTile);
         const int first = tile_.at;
         tile_.advance(p_.tiles);
-        const bool two = strip + own.tile < own.count;
-        if (two) {
+        if (tile + 1 < tiles) {
           wait_for(b_, &b_.full[tile_.at], tile_.parity);
-          const Pieces w = weights(own.tile);
-          const Pieces x = input(strip + own.tile, own.tile);
+          const Pieces<kTile> w = weights<kTile>();
+          const Pieces<kTile> x = input<kTile>((tile + 1) * kTile);
           const int at = tile_.at;
           tile_.advance(p_.tiles);
-          multiply_tile(sums, first_x, first_w);
+          multiply(sums, first_x, first_w);
           release(first);
-          multiply_tile(sums, x, w);
+          multiply(sums, x, w);
           release(at);
         } else {
-          multiply_tile(sums, first_x, first_w);
+          multiply(sums, first_x, first_w);
           release(first);
         }
       }

@@ -25,10 +25,4 @@ void launch_decode_bound(Backend backend, const DecodeStepLaunch& launch, Stream
   (backend == Backend::Cuda ? cuda::run_decode_bound : emulated::run_decode_bound)(launch, stream);
 }
 
-int most_decode_clusters(Backend backend, int rows, int cluster, std::int64_t shared_bytes,
-                         Stream& stream) {
-  return (backend == Backend::Cuda ? cuda::most_decode_clusters : emulated::most_decode_clusters)(
-      rows, cluster, shared_bytes, stream);
-}
-
 }  // namespace millrace

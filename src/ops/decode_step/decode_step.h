@@ -29,9 +29,6 @@ std::span<const KernelSpec<DecodeStep>> kernels_of(DecodeStep);
 void pack_decode_weights(Backend backend, const DecodePack& pack, Stream& stream);
 // What the step cannot be faster than: the same reading and barriers, nothing computed.
 void launch_decode_bound(Backend backend, const DecodeStepLaunch& launch, Stream& stream);
-// How many clusters of so many multiprocessors can run the step for `rows` sequences at once.
-int most_decode_clusters(Backend backend, int rows, int cluster, std::int64_t shared_bytes,
-                         Stream& stream);
 
 // A block's shared memory on GPUs that such kernels run on.
 constexpr std::int64_t kDecodeSharedBytes = 227 * 1024;

@@ -8,12 +8,10 @@ namespace cuda {
 std::span<const KernelSpec<DecodeStep>> decode_step_kernels();
 void run_decode_bound(const DecodeStepLaunch& launch, Stream& stream);
 void run_decode_pack(const DecodePack& pack, Stream& stream);
-int most_decode_clusters(int rows, int cluster, std::int64_t shared_bytes, Stream& stream);
 }  // namespace cuda
 namespace emulated {
 std::span<const KernelSpec<DecodeStep>> decode_step_kernels();
 void run_decode_bound(const DecodeStepLaunch& launch, Stream& stream);
 void run_decode_pack(const DecodePack& pack, Stream& stream);
-int most_decode_clusters(int rows, int cluster, std::int64_t shared_bytes, Stream& stream);
 }  // namespace emulated
 }  // namespace millrace

@@ -4,10 +4,6 @@
 // A *phase* is a product whose input every multiprocessor needs whole, or attention. A product's
 // output rows are cut into *units*, which are handed on as a whole, and a unit into *subs* of eight
 // weight rows. A multiprocessor's units of a phase are neighbours.
-//
-// Multiprocessors may work in *clusters*: then they share units and each takes a part of the
-// columns, so that it needs a part of the input alone. Their sums meet in the one that owns the
-// unit: its number in the cluster's range, modulo the cluster.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +42,7 @@ struct DecodePhase {
   DecodeSource source;
   std::int32_t k;          // columns of the product
   std::int32_t subs;       // of a unit: 3 for Conv, else 1
-  std::int32_t split;      // multiprocessors that share a unit's columns: the cluster, or 1
-  std::int32_t producers;  // waves that have units (Attention: counted on the device)
+  std::int32_t producers;  // multiprocessors that have units (Attention: counted on the device)
   // Words of a sequence's part of the exchange memory.
   std::int32_t in;
   std::int32_t out;
@@ -82,7 +77,6 @@ struct DecodeStepParams {
   const DecodeRange* ranges;  // [phase_count][processors]
   std::int32_t phase_count;
   std::int32_t processors;
-  std::int32_t cluster;    // neighbours that work together: 1 or more
   std::int32_t tiles;      // in the ring
   std::int32_t in_flight;  // tiles asked for that have not arrived, at most
   std::int32_t slack;      // producers that may be missing when readers begin to look
@@ -94,8 +88,7 @@ struct DecodeStepParams {
   std::int32_t heads;
   std::int32_t kv_heads;
   std::int32_t most_hidden_units;  // of one multiprocessor
-  std::int32_t most_strips;        // of a row of input, in one multiprocessor
-  std::int32_t near_slots;         // units of others that a multiprocessor owns, in a phase
+  std::int32_t most_strips;        // of the widest row of input
   float epsilon;
   std::int32_t taps;
 

@@ -22,7 +22,7 @@ namespace {
 using namespace decode;
 
 constexpr int kEpilogueWave = kDecodeWaves;
-constexpr int kProducerWave = kEpilogueWave + kDecodeEpilogueWaves;
+constexpr int kProducerWave = kEpilogueWave + 1;
 // One more watches.
 constexpr int kThreads = (kProducerWave + 2) * kLanes;
 
@@ -32,13 +32,13 @@ __global__ void __launch_bounds__(kThreads, 1)
   if (load_word(p.alarm) != 0) return;
   Block b = lay_out<kRows>(p, gpu::dynamic_shared());
   const int last_rows = p.state[1];
-  const int set = begin_block(p, b, kThreads, kRows);
+  const int set = begin_block(p, b, kThreads);
   const int thread = static_cast<int>(threadIdx.x);
   const int wave = thread / kLanes;
   if (wave < kDecodeWaves) {
     Multiplier<kRows>(p, b).run();
-  } else if (wave < kProducerWave) {
-    Epilogue<kRows>(p, b, wave - kEpilogueWave).run();
+  } else if (wave == kEpilogueWave) {
+    Epilogue<kRows>(p, b).run();
   } else if (wave == kProducerWave) {
     if (thread % kLanes == 0) Producer(p, b).run();
   } else {
@@ -85,14 +85,8 @@ auto with_kernel(int rows, const Use& use) {
 
 void run_decode_step(const DecodeStepLaunch& launch, Stream& stream) {
   with_kernel(launch.rows, [&](auto* kernel) {
-    launch_together(kernel, launch.step.processors, kThreads, launch.step.cluster,
-                    launch.shared_bytes, stream, launch.step);
-  });
-}
-
-int most_decode_clusters(int rows, int cluster, std::int64_t shared_bytes, Stream& stream) {
-  return with_kernel(rows, [&](auto* kernel) {
-    return most_clusters(kernel, kThreads, cluster, shared_bytes, stream);
+    launch_together(kernel, launch.step.processors, kThreads, launch.shared_bytes, stream,
+                    launch.step);
   });
 }
 

@@ -11,6 +11,5 @@ void run_decode_step(const DecodeStepLaunch& launch, Stream& stream);
 // The same reading and the same barriers, without computing: see decode_bound.cu.
 void run_decode_bound(const DecodeStepLaunch& launch, Stream& stream);
 void run_decode_pack(const DecodePack& pack, Stream& stream);
-int most_decode_clusters(int rows, int cluster, std::int64_t shared_bytes, Stream& stream);
 
 }  // namespace millrace::MILLRACE_GPU

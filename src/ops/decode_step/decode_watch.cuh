@@ -21,8 +21,7 @@ class Watch {
       *b_.opened = phase;
       stamp(p_, phase, kStampOpen, ticks());
     }
-    for (int wave = 0; wave < kDecodeEpilogueWaves; ++wave)
-      if (!await(p_.phase_count - 1, [&] { return b_.finished[wave] != 0; })) return;
+    await(p_.phase_count - 1, [&] { return *b_.finished != 0; });
   }
 
  private:

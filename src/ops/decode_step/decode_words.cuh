@@ -1,14 +1,9 @@
 // The words that the decode step is written in beside gpu.h's: bulk copies, mbarriers, words that
-// other multiprocessors write, the other blocks of a cluster. For NVIDIA from sm_90 on, and
-// emulated.
+// other multiprocessors write. For NVIDIA from sm_90 on, and emulated.
 //
 //   init_barrier, expect_bytes, arrive, has_turned   mbarriers in shared memory
 //   copy_bulk(to, from, bytes, barrier)              into shared memory; arrives at the barrier
 //   load_word(s), store_word(s), count_up            relaxed, device scope
-//   store_near(to, rank, pair)                       two words into the same place of shared memory
-//                                                    of another block of the cluster
-//   load_near(from)                                  what others stored here
-//   sync_cluster()                                   all threads of all blocks of the cluster
 //   sync_multipliers()                               the waves that multiply
 //   look_again()                                     inside loops that wait for others
 //   nanoseconds(), ticks()                           clocks

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include "device/cuda/barrier.cuh"
 #include "device/cuda/cuda_stream.h"
 
 namespace millrace::cuda::decode {
@@ -11,37 +12,6 @@ using Words4 = uint4;
 using Words2 = uint2;
 using Floats2 = float2;
 using Floats4 = float4;
-
-inline __device__ std::uint32_t shared_address(const void* p) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
-}
-
-inline __device__ void init_barrier(std::uint64_t* b, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(b)), "r"(arrivals)
-               : "memory");
-}
-inline __device__ void publish_barriers() {
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-}
-inline __device__ void expect_bytes(std::uint64_t* b, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(b)),
-               "r"(bytes)
-               : "memory");
-}
-inline __device__ void arrive(std::uint64_t* b) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(b)) : "memory");
-}
-inline __device__ bool has_turned(std::uint64_t* b, std::uint32_t parity) {
-  std::uint32_t done;
-  asm volatile(
-      "{\n.reg .pred p;\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-      "selp.u32 %0, 1, 0, p;\n}"
-      : "=r"(done)
-      : "r"(shared_address(b)), "r"(parity)
-      : "memory");
-  return done != 0;
-}
 
 inline __device__ void copy_bulk(void* to, const void* from, int bytes, std::uint64_t* b) {
   asm volatile(
@@ -76,27 +46,6 @@ inline __device__ void count_up(std::uint32_t* p) {
 // A word that the host reads while the kernel runs.
 inline __device__ void tell_host(std::uint32_t* p, std::uint32_t v) {
   asm volatile("st.relaxed.sys.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
-}
-
-inline __device__ void store_near(void* to, int rank, uint2 pair) {
-  std::uint32_t there;
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
-               : "=r"(there)
-               : "r"(shared_address(to)), "r"(rank));
-  asm volatile("st.relaxed.cluster.shared::cluster.v2.u32 [%0], {%1, %2};" ::"r"(there),
-               "r"(pair.x), "r"(pair.y)
-               : "memory");
-}
-inline __device__ uint2 load_near(const void* from) {
-  uint2 v;
-  asm volatile("ld.relaxed.cluster.shared::cta.v2.u32 {%0, %1}, [%2];"
-               : "=r"(v.x), "=r"(v.y)
-               : "r"(shared_address(from))
-               : "memory");
-  return v;
-}
-inline __device__ void sync_cluster() {
-  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
 }
 
 inline __device__ void sync_multipliers() {
@@ -137,10 +86,10 @@ inline __device__ void multiply_add(float (&sums)[4], std::uint32_t a0, std::uin
       : "r"(a0), "r"(0), "r"(a2), "r"(b0), "r"(b1));
 }
 
-// All blocks run at once, in clusters of so many neighbours.
+// All blocks run at once.
 template <typename Parameters>
-void launch_together(void (*kernel)(Parameters), int blocks, int threads, int cluster,
-                     std::int64_t shared_bytes, Stream& stream, const Parameters& parameters) {
+void launch_together(void (*kernel)(Parameters), int blocks, int threads, std::int64_t shared_bytes,
+                     Stream& stream, const Parameters& parameters) {
   require(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared_bytes)),
@@ -150,38 +99,12 @@ void launch_together(void (*kernel)(Parameters), int blocks, int threads, int cl
   config.blockDim = {static_cast<unsigned>(threads)};
   config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
   config.stream = handle_of(stream);
-  cudaLaunchAttribute attributes[2] = {};
-  attributes[0].id = cudaLaunchAttributeCooperative;
-  attributes[0].val.cooperative = 1;
-  attributes[1].id = cudaLaunchAttributeClusterDimension;
-  attributes[1].val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
-  config.attrs = attributes;
-  config.numAttrs = cluster > 1 ? 2 : 1;
-  require(cudaLaunchKernelEx(&config, kernel, parameters), "a kernel launch");
-}
-
-// How many such clusters can run at once.
-template <typename Parameters>
-int most_clusters(void (*kernel)(Parameters), int threads, int cluster, std::int64_t shared_bytes,
-                  Stream& stream) {
-  require(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                               cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared_bytes)),
-          "more shared memory for a kernel");
-  cudaLaunchConfig_t config = {};
-  config.gridDim = {static_cast<unsigned>(cluster)};
-  config.blockDim = {static_cast<unsigned>(threads)};
-  config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
-  config.stream = handle_of(stream);
   cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+  attribute.id = cudaLaunchAttributeCooperative;
+  attribute.val.cooperative = 1;
   config.attrs = &attribute;
   config.numAttrs = 1;
-  int count = 0;
-  require(cudaOccupancyMaxActiveClusters(&count, reinterpret_cast<const void*>(kernel), &config),
-          "the clusters that fit");
-  return count;
+  require(cudaLaunchKernelEx(&config, kernel, parameters), "a kernel launch");
 }
 
 }  // namespace millrace::cuda::decode

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/check.h"
 #include "device/gpu/gpu_mma.h"
 
 #define __grid_constant__
@@ -85,27 +84,6 @@ inline void tell_host(std::uint32_t* p, std::uint32_t v) {
   *p = v;
 }
 
-// Blocks that run together have their shared memory one behind the other.
-constexpr int kEmulatedCluster = 2;
-inline void store_near(void* to, int rank, Words2 pair) {
-  const ThreadState& thread = current_thread();
-  const auto blocks = rank - static_cast<std::ptrdiff_t>(thread.block.x % kEmulatedCluster);
-  std::memcpy(static_cast<std::byte*>(to) +
-                  blocks * static_cast<std::ptrdiff_t>(thread.dynamic_shared_bytes),
-              &pair, sizeof pair);
-}
-inline Words2 load_near(const void* from) {
-  Words2 pair;
-  std::memcpy(&pair, from, sizeof pair);
-  return pair;
-}
-// Blocks begin one after another and may end so: sync_block() around it is enough, except that none
-// may store into another that has not begun.
-inline void sync_cluster() {
-  emulated::sync_block();
-  emulated::let_others_go();
-}
-
 inline void sync_multipliers() {
   emulated::sync_some(kDecodeWaves * kWave);
 }
@@ -140,18 +118,12 @@ inline void multiply_add(float (&sums)[4], std::uint32_t a0, std::uint32_t a2, s
 }
 
 template <typename Parameters>
-void launch_together(void (*kernel)(Parameters), int blocks, int threads, int cluster,
-                     std::int64_t shared_bytes, Stream&, const Parameters& parameters) {
-  check(cluster == 1 || cluster == kEmulatedCluster, "the emulation has clusters of two");
+void launch_together(void (*kernel)(Parameters), int blocks, int threads, std::int64_t shared_bytes,
+                     Stream&, const Parameters& parameters) {
   run_grid(
       {static_cast<unsigned>(blocks), 1, 1}, {static_cast<unsigned>(threads), 1, 1},
       static_cast<std::size_t>(shared_bytes), [&] { kernel(parameters); }, kWave,
       /*together=*/true);
-}
-
-template <typename Parameters>
-int most_clusters(void (*)(Parameters), int, int cluster, std::int64_t, Stream& stream) {
-  return gpu::multiprocessors(stream) / cluster;
 }
 
 }  // namespace millrace::emulated::decode
