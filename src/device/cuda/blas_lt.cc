@@ -1,7 +1,6 @@
 #include "device/cuda/blas_lt.h"
 
 #include <cublasLt.h>
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 
 #include "device/cuda/cuda_stream.h"
 #include "device/gpu/choice_file.h"
+#include "device/shared_library.h"
 
 namespace millrace::cuda {
 namespace {
@@ -29,8 +29,7 @@ constexpr int kRounds = 4;  // of runs of each way; the first warms up
 constexpr float kWorthwhile = 0.01f;
 
 // The functions we use, under their own types.
-struct Library {
-  void* handle = nullptr;
+struct BlasApi {
   decltype(&cublasLtCreate) create = nullptr;
   decltype(&cublasLtDestroy) destroy = nullptr;
   decltype(&cublasLtMatmul) matmul = nullptr;
@@ -43,30 +42,26 @@ struct Library {
   decltype(&cublasLtMatmulAlgoCheck) check_way = nullptr;
   decltype(&cublasLtGetVersion) version = nullptr;
 
-  template <typename F>
-  bool bind(F& function, const char* name) {
-    function = reinterpret_cast<F>(::dlsym(handle, name));
-    return function != nullptr;
-  }
-  bool bind_all() {
-    return bind(create, "cublasLtCreate") && bind(destroy, "cublasLtDestroy") &&
-           bind(matmul, "cublasLtMatmul") && bind(describe, "cublasLtMatmulDescInit_internal") &&
-           bind(set_product, "cublasLtMatmulDescSetAttribute") &&
-           bind(describe_matrix, "cublasLtMatrixLayoutInit_internal") &&
-           bind(describe_preference, "cublasLtMatmulPreferenceInit_internal") &&
-           bind(set_preference, "cublasLtMatmulPreferenceSetAttribute") &&
-           bind(find, "cublasLtMatmulAlgoGetHeuristic") &&
-           bind(check_way, "cublasLtMatmulAlgoCheck") && bind(version, "cublasLtGetVersion");
+  void bind_all(SharedLibrary& library) {
+    library.bind(create, "cublasLtCreate");
+    library.bind(destroy, "cublasLtDestroy");
+    library.bind(matmul, "cublasLtMatmul");
+    library.bind(describe, "cublasLtMatmulDescInit_internal");
+    library.bind(set_product, "cublasLtMatmulDescSetAttribute");
+    library.bind(describe_matrix, "cublasLtMatrixLayoutInit_internal");
+    library.bind(describe_preference, "cublasLtMatmulPreferenceInit_internal");
+    library.bind(set_preference, "cublasLtMatmulPreferenceSetAttribute");
+    library.bind(find, "cublasLtMatmulAlgoGetHeuristic");
+    library.bind(check_way, "cublasLtMatmulAlgoCheck");
+    library.bind(version, "cublasLtGetVersion");
   }
 };
 
 // The loader's own search path, then where toolkits and Python wheels put it.
-void* open_library() {
-  for (const char* name :
-       {"libcublasLt.so.13", "libcublasLt.so", "/usr/local/cuda/lib64/libcublasLt.so.13",
-        "/usr/local/cuda/targets/x86_64-linux/lib/libcublasLt.so.13", "libcublasLt.so.12"})
-    if (void* handle = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return handle;
-  return nullptr;
+std::unique_ptr<SharedLibrary> open_library() {
+  return SharedLibrary::open(
+      {"libcublasLt.so.13", "libcublasLt.so", "/usr/local/cuda/lib64/libcublasLt.so.13",
+       "/usr/local/cuda/targets/x86_64-linux/lib/libcublasLt.so.13", "libcublasLt.so.12"});
 }
 
 // A way as text: the library promises that these bytes hold for its own version.
@@ -104,20 +99,21 @@ std::string identity_of_this(std::size_t library_version) {
 
 class LoadedBlasLt final : public BlasLt {
  public:
-  LoadedBlasLt(const Library& library, const std::string& choices) : library_(library) {
-    if (library_.create(&handle_) != CUBLAS_STATUS_SUCCESS) handle_ = nullptr;
+  LoadedBlasLt(std::unique_ptr<SharedLibrary> library, const BlasApi& blas,
+               const std::string& choices)
+      : library_(std::move(library)), blas_(blas) {
+    if (blas_.create(&handle_) != CUBLAS_STATUS_SUCCESS) handle_ = nullptr;
     if (!handle_) return;
     require(cudaMalloc(&workspace_, kWorkspaceBytes), "memory for cuBLASLt");
     if (choices.empty()) return;
-    choices_.emplace(choices, identity_of_this(library_.version()));
+    choices_.emplace(choices, identity_of_this(blas_.version()));
     for (cudaEvent_t& mark : marks_) require(cudaEventCreate(&mark), "a new CUDA event");
   }
   ~LoadedBlasLt() override {
     for (cudaEvent_t mark : marks_)
       if (mark) cudaEventDestroy(mark);
     if (workspace_) cudaFree(workspace_);
-    if (handle_) library_.destroy(handle_);
-    ::dlclose(library_.handle);
+    if (handle_) blas_.destroy(handle_);
   }
   LoadedBlasLt(const LoadedBlasLt&) = delete;
   LoadedBlasLt& operator=(const LoadedBlasLt&) = delete;
@@ -153,9 +149,9 @@ class LoadedBlasLt final : public BlasLt {
            const Operands& operands, cudaStream_t stream) const {
     const float one = 1.0f;
     const float beta = shape.adds ? 1.0f : 0.0f;
-    return library_.matmul(handle_, &plan.product, &one, operands.weight, &plan.a, operands.in,
-                           &plan.b, &beta, operands.added, &plan.c, operands.out, &plan.c, &way,
-                           workspace_, kWorkspaceBytes, stream) == CUBLAS_STATUS_SUCCESS;
+    return blas_.matmul(handle_, &plan.product, &one, operands.weight, &plan.a, operands.in,
+                        &plan.b, &beta, operands.added, &plan.c, operands.out, &plan.c, &way,
+                        workspace_, kWorkspaceBytes, stream) == CUBLAS_STATUS_SUCCESS;
   }
 
   std::optional<Plan> make_plan(const GemmShape& s, const Operands& operands, cudaStream_t stream) {
@@ -167,24 +163,23 @@ class LoadedBlasLt final : public BlasLt {
     const auto fine = [](cublasStatus_t status) { return status == CUBLAS_STATUS_SUCCESS; };
     const cublasOperation_t transposed = CUBLAS_OP_T;
     cublasLtMatmulPreferenceOpaque_t preference = {};
-    if (!fine(library_.describe(&plan.product, sizeof(plan.product), CUBLAS_COMPUTE_32F,
-                                CUDA_R_32F)) ||
-        !fine(library_.set_product(&plan.product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
-                                   sizeof(transposed))) ||
-        !fine(library_.describe_matrix(&plan.a, sizeof(plan.a), CUDA_R_16BF, k, n, s.k)) ||
-        !fine(
-            library_.describe_matrix(&plan.b, sizeof(plan.b), CUDA_R_16BF, k, rows, s.in_stride)) ||
-        !fine(library_.describe_matrix(&plan.c, sizeof(plan.c), out_type, n, rows, s.out_stride)) ||
-        !fine(library_.describe_preference(&preference, sizeof(preference))) ||
-        !fine(library_.set_preference(&preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                      &kWorkspaceBytes, sizeof(kWorkspaceBytes))))
+    if (!fine(
+            blas_.describe(&plan.product, sizeof(plan.product), CUBLAS_COMPUTE_32F, CUDA_R_32F)) ||
+        !fine(blas_.set_product(&plan.product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
+                                sizeof(transposed))) ||
+        !fine(blas_.describe_matrix(&plan.a, sizeof(plan.a), CUDA_R_16BF, k, n, s.k)) ||
+        !fine(blas_.describe_matrix(&plan.b, sizeof(plan.b), CUDA_R_16BF, k, rows, s.in_stride)) ||
+        !fine(blas_.describe_matrix(&plan.c, sizeof(plan.c), out_type, n, rows, s.out_stride)) ||
+        !fine(blas_.describe_preference(&preference, sizeof(preference))) ||
+        !fine(blas_.set_preference(&preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                   &kWorkspaceBytes, sizeof(kWorkspaceBytes))))
       return std::nullopt;
     const bool measures = choices_ && s.rows >= kFewestMeasuredRows;
     if (measures && take_known_way(s, plan)) return plan;
     std::vector<cublasLtMatmulHeuristicResult_t> found(measures ? kMostWays : 1);
     int count = 0;
-    if (!fine(library_.find(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &preference,
-                            static_cast<int>(found.size()), found.data(), &count)) ||
+    if (!fine(blas_.find(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &preference,
+                         static_cast<int>(found.size()), found.data(), &count)) ||
         count == 0)
       return std::nullopt;
     found.resize(static_cast<std::size_t>(count));
@@ -199,8 +194,8 @@ class LoadedBlasLt final : public BlasLt {
     const std::optional<cublasLtMatmulAlgo_t> way = text ? way_of(*text) : std::nullopt;
     cublasLtMatmulHeuristicResult_t result = {};
     if (!way ||
-        library_.check_way(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &*way,
-                           &result) != CUBLAS_STATUS_SUCCESS ||
+        blas_.check_way(handle_, &plan.product, &plan.a, &plan.b, &plan.c, &plan.c, &*way,
+                        &result) != CUBLAS_STATUS_SUCCESS ||
         result.workspaceSize > kWorkspaceBytes)
       return false;
     plan.way = *way;
@@ -241,7 +236,8 @@ class LoadedBlasLt final : public BlasLt {
     choices_->keep(name_of(s), to_text(plan.way));
   }
 
-  Library library_;
+  std::unique_ptr<SharedLibrary> library_;  // whose functions these are
+  BlasApi blas_;
   cublasLtHandle_t handle_ = nullptr;
   void* workspace_ = nullptr;
   std::optional<ChoiceFile> choices_;
@@ -253,18 +249,18 @@ class LoadedBlasLt final : public BlasLt {
 
 std::unique_ptr<BlasLt> BlasLt::load(std::string& why_not) {
   const char* const choices = std::getenv("MILLRACE_PRODUCT_CHOICES");
-  Library library;
-  library.handle = open_library();
-  if (library.handle == nullptr) {
+  std::unique_ptr<SharedLibrary> library = open_library();
+  if (!library) {
     why_not = "libcublasLt is not installed: large products use our own kernels";
     return nullptr;
   }
-  if (!library.bind_all()) {
-    ::dlclose(library.handle);
+  BlasApi blas;
+  blas.bind_all(*library);
+  if (!library->missing().empty()) {
     why_not = "libcublasLt lacks a function that is needed";
     return nullptr;
   }
-  auto loaded = std::make_unique<LoadedBlasLt>(library, choices ? choices : "");
+  auto loaded = std::make_unique<LoadedBlasLt>(std::move(library), blas, choices ? choices : "");
   if (loaded->usable()) return loaded;
   why_not = "cuBLASLt could not be started on this GPU";
   return nullptr;

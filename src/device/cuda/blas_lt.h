@@ -8,19 +8,9 @@
 #include <memory>
 #include <string>
 
-#include "tensor/dtype.h"
+#include "device/gpu/gemm_shape.h"
 
 namespace millrace::cuda {
-
-// out[rows][n] = in[rows][k] * weight[n][k]^T (+ out, where `adds`): BF16 factors, float sums.
-struct GemmShape {
-  std::int64_t rows, n, k;
-  std::int64_t in_stride, out_stride;  // elements
-  DType out;                           // F32 or BF16
-  bool adds;
-
-  auto operator<=>(const GemmShape&) const = default;
-};
 
 class BlasLt {
  public:

@@ -1,4 +1,4 @@
-// The words of sm_90 beyond gpu.h: mbarriers, tensor copies, warpgroup products. CUDA alone.
+// The words of sm_90 beyond gpu.h and barrier.cuh: tensor copies, warpgroup products. CUDA alone.
 //
 // A warpgroup is four neighbouring waves; its products (wgmma) read a factor from shared memory by
 // descriptor, sum into registers, and run beside the threads that asked for them: between
@@ -10,14 +10,12 @@
 
 #include <cstdint>
 
+#include "device/cuda/barrier.cuh"
+
 namespace millrace::cuda::hopper {
 
 // A wait that lasts this long is a bug: it shall be an error, not a hang.
 constexpr std::uint64_t kMostWaitNanoseconds = 4'000'000'000;
-
-inline __device__ std::uint32_t shared_address(const void* p) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
-}
 
 // threadIdx.x, as something that the compiler does not know to be the same as before.
 inline __device__ unsigned thread_anew() {
@@ -26,43 +24,15 @@ inline __device__ unsigned thread_anew() {
   return thread;
 }
 
-// ---- mbarriers
+// ---- barriers
 
-inline __device__ void init_barrier(std::uint64_t* b, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(b)), "r"(arrivals)
-               : "memory");
-}
-// After init_barrier() and before the block's barrier: copies see what was initialised.
-inline __device__ void publish_barriers() {
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-}
-inline __device__ void arrive(std::uint64_t* b) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(b)) : "memory");
-}
-// The same without a branch, which products at work would be in the way of.
+// arrive() without a branch, which products at work would be in the way of.
 inline __device__ void arrive_if(bool condition, std::uint64_t* b) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %1, 0;\n"
       "@p mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(shared_address(b)),
       "r"(static_cast<int>(condition))
       : "memory");
-}
-// Arrives, and lets the phase end only when so many bytes have come.
-inline __device__ void expect_bytes(std::uint64_t* b, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(b)),
-               "r"(bytes)
-               : "memory");
-}
-inline __device__ bool has_turned(std::uint64_t* b, std::uint32_t parity) {
-  std::uint32_t done;
-  asm volatile(
-      "{\n.reg .pred p;\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-      "selp.u32 %0, 1, 0, p;\n}"
-      : "=r"(done)
-      : "r"(shared_address(b)), "r"(parity)
-      : "memory");
-  return done != 0;
 }
 inline __device__ std::uint64_t nanoseconds() {
   std::uint64_t now;

@@ -1,63 +1,42 @@
 #include "device/hip/hip_blas_lt.h"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 #include <map>
 #include <optional>
 #include <vector>
 
 #include "device/hip/hip_api.h"
+#include "device/shared_library.h"
 
 namespace millrace::hip {
 namespace {
 
 constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;
 
-class Library {
- public:
-  explicit Library(void* handle) : handle_(handle) {}
-  ~Library() { ::dlclose(handle_); }
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
-
-  bool bind_all() {
-    return bind(api.create, "hipblasLtCreate") && bind(api.destroy, "hipblasLtDestroy") &&
-           bind(api.create_product, "hipblasLtMatmulDescCreate") &&
-           bind(api.destroy_product, "hipblasLtMatmulDescDestroy") &&
-           bind(api.set_product, "hipblasLtMatmulDescSetAttribute") &&
-           bind(api.create_layout, "hipblasLtMatrixLayoutCreate") &&
-           bind(api.destroy_layout, "hipblasLtMatrixLayoutDestroy") &&
-           bind(api.create_preference, "hipblasLtMatmulPreferenceCreate") &&
-           bind(api.destroy_preference, "hipblasLtMatmulPreferenceDestroy") &&
-           bind(api.set_preference, "hipblasLtMatmulPreferenceSetAttribute") &&
-           bind(api.find, "hipblasLtMatmulAlgoGetHeuristic") &&
-           bind(api.multiply, "hipblasLtMatmul");
-  }
-
-  BlasApi api = {};
-
- private:
-  template <typename F>
-  bool bind(F& function, const char* name) {
-    function = reinterpret_cast<F>(::dlsym(handle_, name));
-    return function != nullptr;
-  }
-
-  void* handle_;
-};
+void bind_all(SharedLibrary& library, BlasApi& api) {
+  library.bind(api.create, "hipblasLtCreate");
+  library.bind(api.destroy, "hipblasLtDestroy");
+  library.bind(api.create_product, "hipblasLtMatmulDescCreate");
+  library.bind(api.destroy_product, "hipblasLtMatmulDescDestroy");
+  library.bind(api.set_product, "hipblasLtMatmulDescSetAttribute");
+  library.bind(api.create_layout, "hipblasLtMatrixLayoutCreate");
+  library.bind(api.destroy_layout, "hipblasLtMatrixLayoutDestroy");
+  library.bind(api.create_preference, "hipblasLtMatmulPreferenceCreate");
+  library.bind(api.destroy_preference, "hipblasLtMatmulPreferenceDestroy");
+  library.bind(api.set_preference, "hipblasLtMatmulPreferenceSetAttribute");
+  library.bind(api.find, "hipblasLtMatmulAlgoGetHeuristic");
+  library.bind(api.multiply, "hipblasLtMatmul");
+}
 
 // The loader's own search path, then where ROCm's packages put it.
-void* open_library() {
+std::unique_ptr<SharedLibrary> open_library() {
   std::vector<std::string> names;
   if (const char* root = std::getenv("ROCM_PATH"))
     names.push_back(std::string(root) + "/lib/libhipblaslt.so");
   for (const char* name : {"libhipblaslt.so.1", "libhipblaslt.so.0", "libhipblaslt.so",
                            "/opt/rocm/lib/libhipblaslt.so"})
     names.emplace_back(name);
-  for (const std::string& name : names)
-    if (void* handle = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
-  return nullptr;
+  return SharedLibrary::open(names);
 }
 
 // How a product of one shape is done. Column-major words: out^T [n x rows] = weight^T^T [n x k] *
@@ -139,16 +118,17 @@ class Plan {
 
 class LoadedBlasLt final : public BlasLt {
  public:
-  LoadedBlasLt(std::unique_ptr<Library> library, std::shared_ptr<const Api> hip)
-      : library_(std::move(library)), hip_(std::move(hip)) {
-    if (library_->api.create(&handle_) != BlasApi::kSuccess) handle_ = nullptr;
+  LoadedBlasLt(std::unique_ptr<SharedLibrary> library, const BlasApi& blas,
+               std::shared_ptr<const Api> hip)
+      : library_(std::move(library)), blas_(blas), hip_(std::move(hip)) {
+    if (blas_.create(&handle_) != BlasApi::kSuccess) handle_ = nullptr;
     if (handle_ && hip_->malloc(&workspace_, kWorkspaceBytes) != hip::kSuccess)
       workspace_ = nullptr;
   }
   ~LoadedBlasLt() override {
     plans_.clear();
     if (workspace_) hip_->free(workspace_);
-    if (handle_) library_->api.destroy(handle_);
+    if (handle_) blas_.destroy(handle_);
   }
   LoadedBlasLt(const LoadedBlasLt&) = delete;
   LoadedBlasLt& operator=(const LoadedBlasLt&) = delete;
@@ -159,13 +139,14 @@ class LoadedBlasLt final : public BlasLt {
                 void* stream) override {
     auto known = plans_.find(shape);
     if (known == plans_.end())
-      known = plans_.emplace(shape, Plan::make(library_->api, handle_, shape)).first;
+      known = plans_.emplace(shape, Plan::make(blas_, handle_, shape)).first;
     return known->second &&
            known->second->multiply(handle_, in, weight, out, shape.adds, workspace_, stream);
   }
 
  private:
-  std::unique_ptr<Library> library_;
+  std::unique_ptr<SharedLibrary> library_;  // whose functions these are
+  BlasApi blas_;
   std::shared_ptr<const Api> hip_;
   void* handle_ = nullptr;
   void* workspace_ = nullptr;
@@ -175,17 +156,18 @@ class LoadedBlasLt final : public BlasLt {
 }  // namespace
 
 std::unique_ptr<BlasLt> BlasLt::load(std::shared_ptr<const Api> api, std::string& why_not) {
-  void* handle = open_library();
-  if (handle == nullptr) {
+  std::unique_ptr<SharedLibrary> library = open_library();
+  if (!library) {
     why_not = "libhipblaslt is not installed: large products use our own kernels";
     return nullptr;
   }
-  auto library = std::make_unique<Library>(handle);
-  if (!library->bind_all()) {
+  BlasApi blas = {};
+  bind_all(*library, blas);
+  if (!library->missing().empty()) {
     why_not = "libhipblaslt lacks a function that is needed: large products use our own kernels";
     return nullptr;
   }
-  auto loaded = std::make_unique<LoadedBlasLt>(std::move(library), std::move(api));
+  auto loaded = std::make_unique<LoadedBlasLt>(std::move(library), blas, std::move(api));
   if (loaded->usable()) return loaded;
   why_not = "hipBLASLt could not be started on this GPU: large products use our own kernels";
   return nullptr;

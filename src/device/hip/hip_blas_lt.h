@@ -7,21 +7,11 @@
 #include <memory>
 #include <string>
 
-#include "tensor/dtype.h"
+#include "device/gpu/gemm_shape.h"
 
 namespace millrace::hip {
 
 struct Api;
-
-// out[rows][n] = in[rows][k] * weight[n][k]^T (+ out, where `adds`): BF16 factors, float sums.
-struct GemmShape {
-  std::int64_t rows, n, k;
-  std::int64_t in_stride, out_stride;  // elements
-  DType out;                           // F32 or BF16
-  bool adds;
-
-  auto operator<=>(const GemmShape&) const = default;
-};
 
 // The library's functions and numbers that we use; tests/hip/hip_api_check.hip compares them with
 // its headers where those are installed.

@@ -1,9 +1,9 @@
 #include "device/hip/hip_library.h"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 #include <vector>
+
+#include "device/shared_library.h"
 
 namespace millrace::hip {
 namespace {
@@ -19,77 +19,61 @@ std::vector<std::string> candidates() {
   return names;
 }
 
-class Library {
- public:
-  explicit Library(void* handle) : handle_(handle) {}
-  ~Library() { ::dlclose(handle_); }
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
+void bind_all(SharedLibrary& library, Api& api) {
+  library.bind(api.get_device_count, "hipGetDeviceCount");
+  library.bind(api.set_device, "hipSetDevice");
+  library.bind(api.get_properties, "hipGetDevicePropertiesR0600");
+  library.bind(api.get_runtime_version, "hipRuntimeGetVersion");
+  library.bind(api.get_last_error, "hipGetLastError");
+  library.bind(api.get_error_name, "hipGetErrorName");
+  library.bind(api.get_error_string, "hipGetErrorString");
+  library.bind(api.malloc, "hipMalloc");
+  library.bind(api.free, "hipFree");
+  library.bind(api.host_malloc, "hipHostMalloc");
+  library.bind(api.host_free, "hipHostFree");
+  library.bind(api.memset_async, "hipMemsetAsync");
+  library.bind(api.memcpy_async, "hipMemcpyAsync");
+  library.bind(api.stream_create, "hipStreamCreateWithFlags");
+  library.bind(api.stream_destroy, "hipStreamDestroy");
+  library.bind(api.stream_synchronize, "hipStreamSynchronize");
+  library.bind(api.event_create, "hipEventCreateWithFlags");
+  library.bind(api.event_destroy, "hipEventDestroy");
+  library.bind(api.event_record, "hipEventRecord");
+  library.bind(api.event_query, "hipEventQuery");
+  library.bind(api.event_synchronize, "hipEventSynchronize");
+  library.bind(api.begin_capture, "hipStreamBeginCapture");
+  library.bind(api.end_capture, "hipStreamEndCapture");
+  library.bind(api.graph_instantiate, "hipGraphInstantiateWithFlags");
+  library.bind(api.graph_launch, "hipGraphLaunch");
+  library.bind(api.graph_exec_destroy, "hipGraphExecDestroy");
+  library.bind(api.graph_destroy, "hipGraphDestroy");
+  library.bind(api.module_load, "hipModuleLoadData");
+  library.bind(api.module_unload, "hipModuleUnload");
+  library.bind(api.module_function, "hipModuleGetFunction");
+  library.bind(api.launch, "hipModuleLaunchKernel");
+}
 
-  // Empty, or the first name that the library lacks.
-  std::string bind_all() {
-    bind(api.get_device_count, "hipGetDeviceCount");
-    bind(api.set_device, "hipSetDevice");
-    bind(api.get_properties, "hipGetDevicePropertiesR0600");
-    bind(api.get_runtime_version, "hipRuntimeGetVersion");
-    bind(api.get_last_error, "hipGetLastError");
-    bind(api.get_error_name, "hipGetErrorName");
-    bind(api.get_error_string, "hipGetErrorString");
-    bind(api.malloc, "hipMalloc");
-    bind(api.free, "hipFree");
-    bind(api.host_malloc, "hipHostMalloc");
-    bind(api.host_free, "hipHostFree");
-    bind(api.memset_async, "hipMemsetAsync");
-    bind(api.memcpy_async, "hipMemcpyAsync");
-    bind(api.stream_create, "hipStreamCreateWithFlags");
-    bind(api.stream_destroy, "hipStreamDestroy");
-    bind(api.stream_synchronize, "hipStreamSynchronize");
-    bind(api.event_create, "hipEventCreateWithFlags");
-    bind(api.event_destroy, "hipEventDestroy");
-    bind(api.event_record, "hipEventRecord");
-    bind(api.event_query, "hipEventQuery");
-    bind(api.event_synchronize, "hipEventSynchronize");
-    bind(api.begin_capture, "hipStreamBeginCapture");
-    bind(api.end_capture, "hipStreamEndCapture");
-    bind(api.graph_instantiate, "hipGraphInstantiateWithFlags");
-    bind(api.graph_launch, "hipGraphLaunch");
-    bind(api.graph_exec_destroy, "hipGraphExecDestroy");
-    bind(api.graph_destroy, "hipGraphDestroy");
-    bind(api.module_load, "hipModuleLoadData");
-    bind(api.module_unload, "hipModuleUnload");
-    bind(api.module_function, "hipModuleGetFunction");
-    bind(api.launch, "hipModuleLaunchKernel");
-    return missing_;
-  }
-
+// The functions, which live as long as their library.
+struct LoadedApi {
+  std::unique_ptr<SharedLibrary> library;
   Api api = {};
-
- private:
-  template <typename F>
-  void bind(F& function, const char* name) {
-    function = reinterpret_cast<F>(::dlsym(handle_, name));
-    if (function == nullptr && missing_.empty()) missing_ = name;
-  }
-
-  void* handle_;
-  std::string missing_;
 };
 
 }  // namespace
 
 Result<std::shared_ptr<const Api>> load_hip() {
-  for (const std::string& name : candidates()) {
-    void* handle = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) continue;
-    const auto library = std::make_shared<Library>(handle);
-    const std::string missing = library->bind_all();
-    if (!missing.empty())
-      return fail(ErrorCode::Unavailable,
-                  "{}: no function {}; expected a HIP runtime of 6.0 or newer", name, missing);
-    return std::shared_ptr<const Api>(library, &library->api);
-  }
-  return fail(ErrorCode::Unavailable,
-              "no libamdhip64.so was found (install ROCm, or name its folder in ROCM_PATH)");
+  const auto loaded = std::make_shared<LoadedApi>();
+  loaded->library = SharedLibrary::open(candidates());
+  if (!loaded->library)
+    return fail(ErrorCode::Unavailable,
+                "no libamdhip64.so was found (install ROCm, or name its folder in ROCM_PATH)");
+  SharedLibrary& library = *loaded->library;
+  bind_all(library, loaded->api);
+  if (!library.missing().empty())
+    return fail(ErrorCode::Unavailable,
+                "{}: no function {}; expected a HIP runtime of 6.0 or newer", library.name(),
+                library.missing());
+  return std::shared_ptr<const Api>(loaded, &loaded->api);
 }
 
 }  // namespace millrace::hip

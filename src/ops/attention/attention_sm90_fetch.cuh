@@ -8,18 +8,18 @@ namespace millrace::cuda::sm90 {
 template <int kStages>
 __device__ void init_barriers(Shared<kStages>& shared) {
   for (int i = 0; i < kItems; ++i) {
-    hopper::init_barrier(&shared.item_full[i], 1);
-    hopper::init_barrier(&shared.item_empty[i], kGroups * 4);
-    for (int g = 0; g < kGroups; ++g) hopper::init_barrier(&shared.q_full[i][g], 1);
+    init_barrier(&shared.item_full[i], 1);
+    init_barrier(&shared.item_empty[i], kGroups * 4);
+    for (int g = 0; g < kGroups; ++g) init_barrier(&shared.q_full[i][g], 1);
   }
   for (int i = 0; i < kStages; ++i) {
-    hopper::init_barrier(&shared.k_full[i], 1);
-    hopper::init_barrier(&shared.v_full[i], 1);
-    hopper::init_barrier(&shared.k_empty[i], kGroups * 4);
-    hopper::init_barrier(&shared.v_empty[i], kGroups * 4);
+    init_barrier(&shared.k_full[i], 1);
+    init_barrier(&shared.v_full[i], 1);
+    init_barrier(&shared.k_empty[i], kGroups * 4);
+    init_barrier(&shared.v_empty[i], kGroups * 4);
   }
-  hopper::init_barrier(&shared.v_part, 1);
-  hopper::publish_barriers();
+  init_barrier(&shared.v_part, 1);
+  publish_barriers();
 }
 
 // Finds items by number, in ascending order. Spans follow one another; within a span late tokens
@@ -138,7 +138,7 @@ __device__ void fetch_keys_and_values(Shared<kStages>& shared, const AttentionPa
     hopper::wait_for(&shared.item_empty[slot.stage()], slot.parity() ^ 1);
     if (lane == 0) {
       shared.items[slot.stage()] = item;
-      hopper::arrive(&shared.item_full[slot.stage()]);
+      arrive(&shared.item_full[slot.stage()]);
     }
     if (item.kv_head < 0) break;
     const std::int32_t* blocks = p.batch.block_tables + item.table * p.batch.table_stride;
@@ -153,21 +153,21 @@ __device__ void fetch_keys_and_values(Shared<kStages>& shared, const AttentionPa
       const int bytes = __popc(__ballot_sync(~0u, there)) * kBoxBytes;
       const int s = place.stage();
       hopper::wait_for(&shared.k_empty[s], place.parity() ^ 1);
-      if (lane == 0) hopper::expect_bytes(&shared.k_full[s], bytes);
+      if (lane == 0) expect_bytes(&shared.k_full[s], bytes);
       __syncwarp();
       if (there)
         hopper::copy_box(shared.k[s][lane * kBlockTokens], keys, 0, row, &shared.k_full[s]);
       hopper::wait_for(&shared.v_empty[s], place.parity() ^ 1);
       const bool whole = base >= tiles.from && base + kTile <= item.end;
       std::uint64_t* const full = whole ? &shared.v_full[s] : &shared.v_part;
-      if (lane == 0) hopper::expect_bytes(full, bytes);
+      if (lane == 0) expect_bytes(full, bytes);
       __syncwarp();
       if (there) hopper::copy_box(shared.v[s][lane * kBlockTokens], values, 0, row, full);
       if (whole) continue;
       hopper::wait_for(&shared.v_part, part_parity);
       part_parity ^= 1;
       clear_invisible(shared.v[s], base, tiles.from, item.end);
-      if (lane == 0) hopper::arrive(&shared.v_full[s]);
+      if (lane == 0) arrive(&shared.v_full[s]);
     }
   }
   numbers.finish();
@@ -200,7 +200,7 @@ __device__ void fetch_queries(Shared<kStages>& shared, const AttentionParams& p,
       hopper::publish_shared();
     }
     __syncwarp();
-    if (lane == 0) hopper::arrive(&shared.q_full[slot.stage()][warpgroup]);
+    if (lane == 0) arrive(&shared.q_full[slot.stage()][warpgroup]);
     if (item.kv_head < 0) return;
   }
 }

@@ -18,7 +18,7 @@ class Multiplier {
       visit();
       write();
       __syncwarp();
-      if (lane() == 0) hopper::arrive(&shared_.item_empty[slot_.stage()]);
+      if (lane() == 0) arrive(&shared_.item_empty[slot_.stage()]);
     }
   }
 

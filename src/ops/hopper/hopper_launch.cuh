@@ -1,9 +1,9 @@
 // Chooses the instance of hopper_product.cuh for a plan and launches it.
 #pragma once
 
+#include "device/cuda/tensor_maps.h"
 #include "ops/hopper/hopper_plan.h"
 #include "ops/hopper/hopper_product.cuh"
-#include "ops/hopper/tensor_map.h"
 
 namespace millrace::cuda::hopper {
 
@@ -27,8 +27,8 @@ void launch_instance(const ProductPlan& plan, const Factors& f, const Epilogue& 
   constexpr int kParts = Epilogue::kParts;
   WeightMaps<kParts> weights;
   for (int part = 0; part < kParts; ++part)
-    weights.part[part] = tensor_map(f.weights[part], f.matrices * f.columns, f.k, f.k, kColumns);
-  const CUtensorMap in = tensor_map(f.in, f.rows, f.k, f.in_stride, kRows);
+    weights.part[part] = map_matrix(f.weights[part], f.matrices * f.columns, f.k, f.k, kColumns);
+  const CUtensorMap in = map_matrix(f.in, f.rows, f.k, f.in_stride, kRows);
   const ProductShape shape = {.rows = static_cast<int>(f.rows),
                               .columns = static_cast<int>(f.columns),
                               .tiles = plan.tiles,

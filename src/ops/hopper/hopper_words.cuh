@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "device/cuda/barrier.cuh"
 #include "device/gpu/gpu.h"
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -19,10 +20,6 @@ namespace millrace::cuda::hopper {
 
 // Elsewhere the kernels are empty, and never launched.
 constexpr bool kIsHopper = MILLRACE_HOPPER;
-
-inline __device__ std::uint32_t shared_address(const void* p) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
-}
 
 // --- shared memory, by address ---
 
@@ -45,20 +42,6 @@ inline __device__ gpu::Floats4 load_four(std::uint32_t from) {
 
 // --- barriers there ---
 
-inline __device__ void init_barrier(std::uint32_t barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-// Of initialised barriers, for the copy engine and the cluster.
-inline __device__ void publish_barriers() {
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-}
-inline __device__ void expect_bytes(std::uint32_t barrier, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
-               : "memory");
-}
-inline __device__ void arrive(std::uint32_t barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
 // At the barrier of the cluster's block `rank` that lies where `barrier` lies here.
 inline __device__ void arrive_at(std::uint32_t barrier, unsigned rank) {
   asm volatile(
@@ -67,17 +50,6 @@ inline __device__ void arrive_at(std::uint32_t barrier, unsigned rank) {
       "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n}" ::"r"(barrier),
       "r"(rank)
       : "memory");
-}
-inline __device__ bool has_turned(std::uint32_t barrier, std::uint32_t parity) {
-  std::uint32_t done;
-  asm volatile(
-      "{\n.reg .pred p;\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-      "selp.u32 %0, 1, 0, p;\n}"
-      : "=r"(done)
-      : "r"(barrier), "r"(parity)
-      : "memory");
-  return done != 0;
 }
 // A bug shall be an error, not a hang: seconds.
 constexpr int kMostLooks = 1 << 25;

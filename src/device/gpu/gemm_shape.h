@@ -1,0 +1,20 @@
+// A large matrix product, as the vendors' libraries are asked for it.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace millrace {
+
+// out[rows][n] = in[rows][k] * weight[n][k]^T (+ out, where `adds`): BF16 factors, float sums.
+struct GemmShape {
+  std::int64_t rows, n, k;
+  std::int64_t in_stride, out_stride;  // elements
+  DType out;                           // F32 or BF16
+  bool adds;
+
+  auto operator<=>(const GemmShape&) const = default;
+};
+
+}  // namespace millrace
