@@ -1,42 +1,20 @@
-#include "ops/case_instance.h"
 #include "ops/case_tables.h"
 #include "ops/linear/linear.h"
+#include "ops/product_case.h"
 
 namespace millrace {
 namespace {
 
-struct Sizes {
-  DType dtype;
-  std::int64_t n, k, rows;
-  bool bias = false;
-  bool residual = false;  // and out is the residual
-  bool full_size = false;
-  bool wide = false;  // F32 out whatever the activations are: logits
-};
-
-class LinearInstance final : public CaseInstance<Linear> {
+class LinearInstance final : public ProductCase<Linear> {
  public:
-  LinearInstance(const Sizes& s, DType activation)
-      : CaseInstance(activation),
-        s_(s),
-        copies_(s.full_size && s.rows <= 16 ? copies_beyond_cache(bytes_of(s.dtype, s.n * s.k))
-                                            : 1),
-        weight_(random_, s.dtype, s.n, s.k, 1.0f, copies_),
-        in_(random_activations(random_, s.rows * in_stride(), 1.0f)),
-        bias_(random_floats(random_, s.n, 1.0f)),
-        residual_(random_floats(random_, s.rows * out_stride(), 1.0f)),
-        out_(residual_) {}
+  LinearInstance(const ProductSizes& sizes, DType activation)
+      : ProductCase(sizes, activation, 14) {}
 
  protected:
-  Linear::Key key() const override { return {s_.dtype, activation(), s_.n, s_.k}; }
   LinearParams params(std::int64_t run) override {
-    const MatrixView out = {out_.data(), s_.n, out_stride(), DType::F32};
-    return {.in = {in_.data(), s_.k, in_stride(), DType::F32},
-            .weight = weight_.view(run % copies_),
-            .bias = s_.bias ? bias_.data() : nullptr,
-            .residual = s_.residual ? out : MatrixView{},
-            .out = out,
-            .rows = s_.rows};
+    LinearParams p = operands();
+    p.weight = weight_.view(run % copies_);
+    return p;
   }
   std::vector<CaseMemory> memory() override {
     // The residual stream is F32 whatever the activations are.
@@ -47,47 +25,17 @@ class LinearInstance final : public CaseInstance<Linear> {
   void relocate(LinearParams& p, const CaseImageCopy& image) override {
     image.move(p.in, p.weight, p.bias, p.residual, p.out);
   }
-  void reset() override {
-    poison(out_.data(), static_cast<std::int64_t>(out_.size()));
-    for (std::int64_t t = 0; s_.residual && t < s_.rows; ++t)
-      std::copy_n(residual_.data() + t * out_stride(), s_.n, out_.data() + t * out_stride());
+  double allowed_error(const float* weights, const float* in, double added) const override {
+    double size = added;
+    for (std::int64_t i = 0; i < s_.k; ++i) size += std::abs(double{weights[i]} * in[i]);
+    return size * product_roundings(s_.k) * kRounding;
   }
-  std::vector<CaseOutput> outputs() const override {
-    const auto count = static_cast<std::int64_t>(out_.size());
-    return {{"out", out_.data(), DType::F32, count, count - s_.rows * s_.n}};
-  }
-  std::vector<double> tolerance(std::size_t) const override {
-    std::vector<double> allowed(out_.size(), 0.0);
-    for (std::int64_t j = 0; j < s_.n; ++j) {
-      const std::vector<float> row = weight_.row(j);
-      for (std::int64_t t = 0; t < s_.rows; ++t) {
-        double size = (s_.bias ? std::abs(bias_[static_cast<std::size_t>(j)]) : 0) +
-                      std::abs(residual_[static_cast<std::size_t>(t * out_stride() + j)]);
-        for (std::int64_t i = 0; i < s_.k; ++i)
-          size += std::abs(double{row[static_cast<std::size_t>(i)]} *
-                           in_[static_cast<std::size_t>(t * in_stride() + i)]);
-        allowed[static_cast<std::size_t>(t * out_stride() + j)] =
-            size * product_roundings(s_.k) * kRounding;
-      }
-    }
-    return allowed;
-  }
-
- private:
-  std::int64_t in_stride() const { return case_stride(s_.k); }
-  std::int64_t out_stride() const { return case_stride(s_.n); }
-
-  Sizes s_;
-  CaseRandom random_{14};
-  std::int64_t copies_;
-  CaseWeight weight_;
-  std::vector<float> in_, bias_, residual_, out_;
 };
 
 }  // namespace
 
 std::vector<OpCase> linear_cases() {
-  std::vector<Sizes> sizes;
+  std::vector<ProductSizes> sizes;
   for (const DType dtype : {DType::F32, DType::F16, DType::BF16}) {
     // Tails of every kind: lanes, pieces, chunks of k; tiles of n and of rows.
     sizes.push_back({dtype, 1, 1, 1});
@@ -140,19 +88,7 @@ std::vector<OpCase> linear_cases() {
     full(dtype, 8192, 2048, 512);
     full(dtype, 2048, 8192, 512);
   }
-  std::vector<OpCase> cases;
-  for (const Sizes& s : sizes)
-    cases.push_back(
-        {fmt::format("{} [{}, {}], {} row{}{}{}", to_string(s.dtype), s.n, s.k, s.rows,
-                     s.rows == 1 ? "" : "s", s.bias ? ", bias" : "",
-                     s.residual ? ", residual"
-                     : s.wide   ? ", F32 out"
-                                : ""),
-         fmt::format("{} weight", to_string(s.dtype)), s.full_size,
-         static_cast<double>(bytes_of(s.dtype, s.n * s.k)),
-         static_cast<double>(s.rows * (s.n + s.k)), 2.0 * static_cast<double>(s.n * s.k * s.rows),
-         [s](DType activation) { return std::make_unique<LinearInstance>(s, activation); }});
-  return cases;
+  return product_cases<LinearInstance>(sizes);
 }
 
 }  // namespace millrace
