@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <thread>
 
@@ -36,6 +38,13 @@ class Resume : public testing::Test {
     EXPECT_FALSE(fs::exists(ranges()));
   }
 
+  // Until something of the file has come.
+  void await_bytes() const {
+    struct stat file = {};
+    for (int i = 0; i < 10'000 && (::stat(partial().c_str(), &file) != 0 || file.st_blocks == 0);
+         ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   // The first `bytes` bytes as an interrupted pull leaves them.
   void leave_partial(std::string content, const std::string& list) {
     ASSERT_TRUE(layout_.create().has_value());
@@ -61,6 +70,7 @@ TEST_F(Resume, CancelledPullGoesOnWhereItWas) {
       kWeights,
       [&](const Request&, Reply& reply) {
         reply.stall_after = reply.body.size() / 2;
+        await_bytes();
         cancelled = true;
       },
       3);
