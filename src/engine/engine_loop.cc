@@ -372,7 +372,8 @@ bool EngineLoop::walk_on(Running& running, TokenId token) {
   if (!running.mask) return true;
   MaskJob& mask = *running.mask;
   if (mask.binds && !mask_has(mask.words, token)) return false;
-  if (!running.scheduled) return true;
+  // The step after this one may be the last, and on its way already: its choice waits for the mask.
+  if (!running.scheduled && running.in_flight < 2) return true;
   mask.token = token;
   mask_workers_.post(mask);
   return true;
@@ -389,7 +390,8 @@ void EngineLoop::end_step() {
   std::int64_t row = 0;
   for (const StepInFlight::Part& part : step.parts) {
     const std::int64_t first_row = std::exchange(row, row + part.logits);
-    if (part.logits == 0 || !part.running->mask || part.running->sampler) continue;
+    if (part.logits == 0 || !part.running->mask || part.running->sampler || part.running->ended)
+      continue;
     const TokenId token = parts_->runner->chosen(first_row);
     if (token >= 0) part.running->refused = !walk_on(*part.running, token);
   }
@@ -488,6 +490,7 @@ void EngineLoop::finish(Running& running, FinishReason reason, std::string error
   check(found != requests_.end(), "a request ends twice");
   std::unique_ptr<Running> last = std::move(found->second);
   requests_.erase(found);
+  last->ended = true;
   if (last->mask) mask_workers_.wait(*last->mask);
   const std::shared_ptr<Answer::State> state = last->state;
   timed_ -= state->request.timeout_seconds > 0;

@@ -22,6 +22,7 @@ struct Running final : Sequence {
   std::unique_ptr<MaskJob> mask;     // with a constraint
   bool refused = false;              // the token just chosen is one that the mask rules out
   bool scheduled = true;             // the scheduler knows it: more steps are to come
+  bool ended = false;                // the answer has; steps in flight may still use its memory
   std::unique_ptr<Lease> lease;      // its memory, once it is not scheduled any more
   std::int64_t admissions_seen = 0;  // that the engine has prepared it for
   std::vector<TokenId> step_tokens;  // the last token and the guesses that a step checks

@@ -160,6 +160,27 @@ TEST(Constrained, OverlapChangesNoAnswerAndAllFit) {
   EXPECT_GT(calls, 0);
 }
 
+// Also where max_tokens cuts the answer: the last step is begun before the token before it is
+// known.
+TEST(Constrained, TheLastTokenIsHeldToo) {
+  const std::unique_ptr<Engine> engine = open_engine(true);
+  const Constraints constraints(*engine);
+  const auto shape =
+      constraints.answer({.kind = GrammarSource::Kind::Regex, .text = "(ab)*(cd)*(ab)*(cd)*"});
+  for (int most = 1; most <= 12; ++most) {
+    Request request;
+    request.prompt = value_or_die(engine->chat_prompt("Say something."));
+    request.constraint = shape;
+    request.sampling.temperature = 1;
+    request.sampling.seed = static_cast<std::uint64_t>(most);
+    request.max_tokens = most;
+    const std::string text = value_or_die(engine->submit(std::move(request), nullptr)).wait().text;
+    for (std::size_t i = 0; i < text.size(); ++i)
+      EXPECT_TRUE(i % 2 == 0 ? text[i] == 'a' || text[i] == 'c' : text[i] == text[i - 1] + 1)
+          << text;
+  }
+}
+
 TEST(Constrained, GuessesChangeNoAnswer) {
   const std::vector<Completion> wanted = answers_of(*open_engine(false));
   for (const bool overlap : {false, true}) {
