@@ -14,6 +14,7 @@ constexpr std::size_t kMostStops = 32;
 constexpr std::size_t kMostStopBytes = 1024;
 constexpr std::size_t kMostBiases = 4096;
 constexpr std::size_t kMostSaltBytes = 1024;
+constexpr std::size_t kMostPrompts = 2048;
 
 void read_stops(BodyReader& reader, Request& request) {
   const Json* stop = reader.any("stop");
@@ -112,6 +113,55 @@ std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, cons
   return tokens;
 }
 
+void read_placement(BodyReader& reader, Request& request) {
+  request.priority =
+      static_cast<int>(reader.integer("priority", -kMostPriority, kMostPriority).value_or(0));
+  request.cache_salt = reader.text("cache_salt").value_or("");
+  if (request.cache_salt.size() > kMostSaltBytes)
+    reader.fail("cache_salt", fmt::format("found {} bytes, the limit is {}",
+                                          request.cache_salt.size(), kMostSaltBytes));
+}
+
+std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, bool special,
+                                 const ServedModel& model) {
+  const Json* given = reader.any(name);
+  if (!given) {
+    reader.fail(name, "is missing");
+    return {};
+  }
+  const bool many = given->is_array() && !given->empty() && !given->front().is_number();
+  if (many && given->size() > kMostPrompts) {
+    reader.fail(name,
+                fmt::format("found {} prompts, the limit is {}", given->size(), kMostPrompts));
+    return {};
+  }
+  std::vector<Prompt> prompts;
+  const auto add = [&](const Json& one) {
+    Prompt prompt;
+    if (one.is_array()) {
+      prompt.tokens = read_tokens(reader, name, one, model);
+    } else if (!one.is_string()) {
+      return reader.fail(name,
+                         fmt::format("found {}, expected a text, token ids, or a list of those",
+                                     json_type_name(one)));
+    } else if (!model.files.tokenizer) {
+      return reader.fail(name, "this model has no tokenizer: only token ids work");
+    } else {
+      prompt.text = one.get<std::string>();
+      auto tokens = model.files.tokenizer->encode(*prompt.text, {.add_special_tokens = special});
+      if (!tokens) return reader.fail(api_error(tokens.error()));
+      prompt.tokens = std::move(*tokens);
+    }
+    if (prompt.tokens.empty()) return reader.fail(name, "is empty");
+    prompts.push_back(std::move(prompt));
+  };
+  if (many)
+    for (const Json& one : *given) add(one);
+  else
+    add(*given);
+  return prompts;
+}
+
 void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec,
                  AnswerShape& shape) {
   Request& request = spec.request;
@@ -121,12 +171,7 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
   if (const Json* ids = reader.list("stop_token_ids", 1024))
     request.stop_tokens = read_tokens(reader, "stop_token_ids", *ids, model);
   request.ignore_eos = reader.boolean("ignore_eos").value_or(false);
-  request.priority =
-      static_cast<int>(reader.integer("priority", -kMostPriority, kMostPriority).value_or(0));
-  request.cache_salt = reader.text("cache_salt").value_or("");
-  if (request.cache_salt.size() > kMostSaltBytes)
-    reader.fail("cache_salt", fmt::format("found {} bytes, the limit is {}",
-                                          request.cache_salt.size(), kMostSaltBytes));
+  read_placement(reader, request);
   if (const auto drafts = reader.integer("draft_tokens", 0, model.most_draft_tokens))
     request.draft_tokens = static_cast<int>(*drafts);
   request.skip_special_tokens = reader.boolean("skip_special_tokens").value_or(true);

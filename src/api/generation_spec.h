@@ -78,6 +78,15 @@ void read_model(BodyReader& reader, const ServedModel& model);
 // Sampling, stops, n, stream, and what is refused or ignored everywhere.
 void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec,
                  AnswerShape& shape);
+// Where the request stands among others: priority, cache_salt.
+void read_placement(BodyReader& reader, Request& request);
+struct Prompt {
+  std::vector<TokenId> tokens;
+  std::optional<std::string> text;  // where that is what was given
+};
+// A text, a list of token ids, or a list of those; not one is empty.
+std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, bool special,
+                                 const ServedModel& model);
 // A list of token ids below the vocabulary's size.
 std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, const Json& list,
                                  const ServedModel& model);

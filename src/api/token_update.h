@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -19,6 +20,7 @@ struct TokenUpdate {
   std::optional<FinishReason> finish;
   std::string error, stop_string;  // with finish
   Usage usage;                     // with finish
+  std::vector<float> embedding;    // with finish, where one was asked for
   Clock::time_point at;            // when the step thread handed it over
 };
 

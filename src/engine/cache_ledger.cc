@@ -56,7 +56,7 @@ std::variant<MemoryLedger::Opened, MemoryLedger::Refusal> CacheLedger::open(Requ
   const std::span<const TokenId> usable =
       std::span(sequence.tokens).first(sequence.tokens.size() - 1);
   SharedPrefix prefix;
-  if (options_.keep_prefixes) {
+  if (options_.keep_prefixes && sequence.uses_cache) {
     if (is_being_computed(sequence, usable)) return Refusal::Later;
     prefix = tree_.match(sequence.salt, usable);
   }

@@ -22,6 +22,7 @@
 #include "constraint/constraint.h"
 #include "engine/draft.h"
 #include "engine/load.h"
+#include "engine/pooling.h"
 #include "engine/sampling.h"
 #include "engine/step_trace.h"
 #include "model/lfm2.h"
@@ -83,6 +84,9 @@ struct Request {
   double timeout_seconds = 0;  // from submit: then the answer ends, as far as it is. 0: no limit
   std::optional<int> draft_tokens;  // most guesses a step, 0 to EngineOptions::most_draft_tokens
   std::shared_ptr<const Constraint> constraint;  // what the answer must look like; null: anything
+  // The prompt's embedding instead of an answer: Completion::embedding. All about answers is
+  // unused.
+  std::optional<Pooling> pooling;
 };
 
 struct Completion;
@@ -113,8 +117,9 @@ struct Completion {
   std::string text;
   std::vector<TokenId> tokens;
   FinishReason finish = FinishReason::Stop;
-  std::string error;        // with FinishReason::Failed
-  std::string stop_string;  // of Request::stop, when one of them ended it
+  std::string error;             // with FinishReason::Failed
+  std::string stop_string;       // of Request::stop, when one of them ended it
+  std::vector<float> embedding;  // [hidden]; with Request::pooling
   Usage usage;
 };
 

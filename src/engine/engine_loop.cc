@@ -83,6 +83,8 @@ Result<Answer> EngineLoop::submit(Request request, TokenCallback callback) {
     return fail(ErrorCode::InvalidArgument, "draft_tokens: found {}, expected 0 to {}", drafts,
                 most_draft_tokens_);
   MILLRACE_TRY(check_sampling(request.sampling, vocab));
+  if (request.pooling && request.constraint)
+    return fail(ErrorCode::InvalidArgument, "an embedding cannot be constrained");
 
   const Constraint* constraint = request.constraint.get();
   if (constraint && constraint->vocab != vocab)
@@ -204,7 +206,7 @@ void EngineLoop::take_inbox() {
     oldest = std::exchange(oldest->next, nullptr);
     const Request& request = state->request;
     auto running = make_running(next_id_++, std::move(state), context(), seeds_());
-    const int drafts = request.draft_tokens.value_or(draft_tokens_);
+    const int drafts = request.pooling ? 0 : request.draft_tokens.value_or(draft_tokens_);
     if (drafts > 0) {
       running->drafter = make_drafter_(running->max_length);
       running->draft_length = DraftLength(drafts);
@@ -246,7 +248,7 @@ void EngineLoop::drop_unwanted() {
 // always has work.
 void EngineLoop::step() {
   const auto waits_for_host = [&] {
-    return begun_ != ended_ && steps_[(begun_ - 1) % Runner::kInFlight].host_samples;
+    return begun_ != ended_ && steps_[(begun_ - 1) % Runner::kInFlight].host_looks;
   };
   while (begun_ != ended_ && (!overlap_ || waits_for_host())) end_step();
   const bool began = begin_step();
@@ -283,6 +285,7 @@ void EngineLoop::admitted(Running& running, const SequenceMemory& memory) {
     counted_.cached_tokens += static_cast<std::uint64_t>(running.cached_tokens);
   }
   running.admissions_seen = running.admissions;
+  if (running.pool) running.pool->restart();
   counted_.replayed_tokens +=
       static_cast<std::uint64_t>(running.replayed_tokens - usage.replayed_tokens);
   usage.replayed_tokens = running.replayed_tokens;
@@ -299,12 +302,14 @@ StepSpan EngineLoop::step_span(Running& running, const PlanSpan& span) {
   const std::span<const TokenId> tokens = running.tokens;
   const auto first = static_cast<std::size_t>(span.first);
   const auto count = static_cast<std::size_t>(span.count);
+  const bool chooses = span.wants_logits && !running.pool;
   StepSpan step = {.memory = &memory,
                    .tokens = {},
                    .kind = span.kind,
-                   .logits = span.wants_logits ? Logits::Last : Logits::None,
-                   .sample = span.wants_logits && !running.sampler ? &running.sample : nullptr,
-                   .masked = running.mask != nullptr};
+                   .logits = chooses ? Logits::Last : Logits::None,
+                   .sample = chooses && !running.sampler ? &running.sample : nullptr,
+                   .masked = running.mask != nullptr,
+                   .states = running.pool && span.kind == SpanKind::Prefill};
   if (span.kind == SpanKind::Decode && count > 1) {
     running.step_tokens.assign(1, tokens[first]);
     running.step_tokens.insert(running.step_tokens.end(), running.drafts.begin(),
@@ -332,20 +337,24 @@ bool EngineLoop::begin_step() {
   spans_.clear();
   StepInFlight& step = steps_[begun_ % Runner::kInFlight];
   step.parts.clear();
-  step.host_samples = false;
+  step.host_looks = false;
   for (const PlanSpan& span : plan) {
     SequenceLease& lease = sequence_lease(*span.lease);
     auto& running = static_cast<Running&>(*lease.sequence);
     if (running.admissions_seen != running.admissions) admitted(running, lease.memory);
     spans_.push_back(step_span(running, span));
-    step_tokens += span.count;
-    const std::int64_t logits = !span.wants_logits              ? 0
-                                : span.kind == SpanKind::Decode ? span.count
-                                                                : 1;
+    const std::int64_t first_row = std::exchange(step_tokens, step_tokens + span.count);
+    const std::int64_t logits = !span.wants_logits || running.pool ? 0
+                                : span.kind == SpanKind::Decode    ? span.count
+                                                                   : 1;
     const std::int64_t computed =
         span.kind == SpanKind::Replay ? span.first : span.first + span.count;
     step.parts.push_back({&running, &lease, span.kind, computed, logits});
-    step.host_samples = step.host_samples || (logits > 0 && running.sampler);
+    if (spans_.back().states) {
+      step.parts.back().first_state = first_row;
+      step.parts.back().states = span.count;
+    }
+    step.host_looks = step.host_looks || spans_.back().states || (logits > 0 && running.sampler);
   }
   planning.set_amount(step_tokens);
   planning.end();
@@ -360,7 +369,8 @@ bool EngineLoop::begin_step() {
     Running& running = *part.running;
     ++running.in_flight;
     // Its last token is on its way.
-    if (part.logits > 0 && !running.drafter && part.computed + 1 >= running.max_length)
+    if ((part.logits > 0 || part.states > 0) && !running.drafter &&
+        part.computed + 1 >= running.max_length)
       unschedule(running);
   }
   return true;
@@ -411,6 +421,7 @@ void EngineLoop::end_step() {
     if (part.kind == SpanKind::Prefill) ledger_.computed(*part.lease, part.computed);
     // Whoever is put off gets its memory's end here, unless the answer has ended.
     const RequestId id = running.id;
+    if (part.states > 0) take_states(part);
     if (part.logits > 0) take_tokens(part, first_row);
     if (!requests_.contains(id) || running.in_flight > 0) continue;
     if (std::unique_ptr<Lease> lease = ledger_.take_preempted(running)) {
@@ -419,6 +430,21 @@ void EngineLoop::end_step() {
     }
   }
   delivering.set_amount(static_cast<std::int64_t>(counted_.completion_tokens - tokens_before));
+}
+
+void EngineLoop::take_states(const StepInFlight::Part& part) {
+  Running& running = *part.running;
+  const bool ends = part.computed == running.prompt_length;
+  state_.resize(static_cast<std::size_t>(parts_->files.config.hidden));
+  const std::int64_t end = part.first_state + part.states;
+  const bool all = running.pool->pooling() == Pooling::Mean;
+  for (std::int64_t row = all ? part.first_state : end - 1; row < end; ++row) {
+    parts_->runner->state(row, state_);
+    running.pool->add(state_);
+  }
+  if (!ends) return;
+  running.state->completion.embedding = running.pool->result();
+  finish(running, FinishReason::Stop);
 }
 
 Result<SampledToken> EngineLoop::token_of(Running& running, std::int64_t row,

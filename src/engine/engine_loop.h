@@ -21,11 +21,13 @@ struct StepInFlight {
     Running* running;
     SequenceLease* lease;
     SpanKind kind;
-    std::int64_t computed;  // positions, when it has ended
-    std::int64_t logits;    // rows
+    std::int64_t computed;          // positions, when it has ended
+    std::int64_t logits;            // rows
+    std::int64_t first_state = -1;  // row of the step, if its states are wanted
+    std::int64_t states = 0;        // rows
   };
   std::vector<Part> parts;
-  bool host_samples = false;  // somebody's next token is chosen by the host
+  bool host_looks = false;  // at logits or states, which the next step overwrites
 };
 
 class EngineLoop final : public Engine {
@@ -74,6 +76,7 @@ class EngineLoop final : public Engine {
   void choose_step();
   void end_step();
   bool walk_on(Running& running, TokenId token);
+  void take_states(const StepInFlight::Part& part);
   // The step's tokens for one request, from the row of logits on.
   void take_tokens(const StepInFlight::Part& part, std::int64_t row);
   Result<SampledToken> token_of(Running& running, std::int64_t row, std::int64_t position);
@@ -99,6 +102,7 @@ class EngineLoop final : public Engine {
   // Have ended, but a step in flight still uses their memory.
   std::vector<std::unique_ptr<Running>> ending_;
   std::vector<StepSpan> spans_;
+  std::vector<float> state_;  // of one token
   std::array<StepInFlight, Runner::kInFlight> steps_;
   std::uint64_t begun_ = 0;
   std::uint64_t ended_ = 0;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ops/sample/sample_row.h"
+#include "tensor/half.h"
 
 namespace millrace {
 std::int64_t Runner::bytes_for(const ModelConfig& config, DType activation,
@@ -142,6 +143,7 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
                                                              : 1;
     check(logit_count + wanted <= limits_.max_logit_rows, "a step asks for too many logits");
     samples = samples || span.sample;
+    input.states = input.states || span.states;
     step.waits = step.waits || (span.sample && span.masked);
     step.host_logits = step.host_logits || (wanted > 0 && !span.sample);
     for (std::int64_t r = row - wanted; r < row; ++r) {
@@ -219,12 +221,30 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
         host_logits_.as<void>(), workspace_.logits.row<float>(0),
         static_cast<std::size_t>(step.input.logit_count * model_->config().vocab) * sizeof(float),
         *stream_);
+  if (step.input.states && !device_->uses_host_memory()) bring_states(spans);
   if (!step.waits) step.done->record(*stream_);
   for (const StepSpan& span : spans) {
     if (span.kind == SpanKind::Replay)
       span.memory->replayed();
     else
       span.memory->appended(static_cast<std::int64_t>(span.tokens.size()));
+  }
+}
+
+void Runner::bring_states(std::span<const StepSpan> spans) {
+  const MatrixView& states = workspace_.normed;
+  const std::int64_t hidden = model_->config().hidden;
+  if (host_states_.bytes() == 0)
+    host_states_ = device_->allocate_pinned(
+        static_cast<std::size_t>(bytes_of(states.dtype, limits_.max_rows * hidden)));
+  std::int64_t row = 0;
+  for (const StepSpan& span : spans) {
+    const std::int64_t at = bytes_of(states.dtype, row * hidden);
+    row += std::ssize(span.tokens);
+    if (span.states)
+      device_->copy_out(
+          host_states_.as<std::byte>() + at, static_cast<const std::byte*>(states.data) + at,
+          static_cast<std::size_t>(bytes_of(states.dtype, row * hidden) - at), *stream_);
   }
 }
 
@@ -304,6 +324,20 @@ std::int32_t Runner::chosen(std::int64_t row) const {
   check(row >= 0 && row < logit_count_ && ended_ > 0, "no such row of logits");
   const auto turn = static_cast<std::int64_t>((ended_ - 1) % kInFlight);
   return results_.as<std::int32_t>()[turn * limits_.max_logit_rows + row];
+}
+
+void Runner::state(std::int64_t row, std::span<float> out) const {
+  const std::int64_t hidden = model_->config().hidden;
+  check(row >= 0 && row < limits_.max_rows && std::ssize(out) == hidden, "no such state");
+  const MatrixView& states = workspace_.normed;
+  const void* base = device_->uses_host_memory() ? states.data : host_states_.as<void>();
+  if (states.dtype == DType::BF16) {
+    const BF16* from = static_cast<const BF16*>(base) + row * hidden;
+    std::transform(from, from + hidden, out.begin(), [](BF16 x) { return to_float(x); });
+  } else {
+    const float* from = static_cast<const float*>(base) + row * hidden;
+    std::copy(from, from + hidden, out.begin());
+  }
 }
 
 std::span<float> Runner::logits(std::int64_t row) {

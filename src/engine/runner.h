@@ -38,6 +38,7 @@ struct StepSpan {
   const SampleRow* sample = nullptr;
   // Which tokens may be chosen is said later, before Runner::choose().
   bool masked = false;
+  bool states = false;  // the host gets what its rows are after the final norm: Runner::state()
 };
 
 struct RunnerLimits {
@@ -79,6 +80,9 @@ class Runner {
   std::span<float> logits(std::int64_t row);
   // ... or, where the step chose, the token: -1 if the logits hold a NaN. Until the next end().
   std::int32_t chosen(std::int64_t row) const;
+  // Of the step that ended last, until another is begun: a row of a span that wanted states.
+  // `out` is [hidden].
+  void state(std::int64_t row, std::span<float> out) const;
 
   // Can steps choose tokens on this device?
   bool can_sample() const { return model_->can_sample(); }
@@ -124,6 +128,7 @@ class Runner {
   // Fills the host side of the step.
   void pack(std::span<const StepSpan> spans, Step& step);
   void launch(const StepInput& input, ForwardObserver* observer);
+  void bring_states(std::span<const StepSpan> spans);
 
   const Lfm2* model_;
   Device* device_;
@@ -145,6 +150,7 @@ class Runner {
   DeviceBuffer device_tables_;
   std::vector<std::uint64_t> table_versions_;  // by slot, of what has been brought
   DeviceBuffer host_logits_;
+  DeviceBuffer host_states_;  // made when they are first wanted
   std::int64_t logit_count_ = 0;
   // Sampling, by slot: tokens chosen last, and what sequences have seen.
   DeviceBuffer sampled_;

@@ -32,6 +32,12 @@ std::unique_ptr<Running> make_running(RequestId id, std::shared_ptr<Answer::Stat
   running->sample = sample_row_of(request.sampling, seed);
   running->state = std::move(state);
   running->mask = std::move(running->state->mask);
+  if (request.pooling) {
+    running->max_length = running->prompt_length + 1;
+    running->pool.emplace(*request.pooling);
+    // Of what is cached there are no states.
+    running->uses_cache = *request.pooling == Pooling::Last;
+  }
   return running;
 }
 

@@ -20,6 +20,7 @@ struct Running final : Sequence {
   std::optional<Detokenizer> detokenizer;
   std::optional<StopMatcher> stops;
   std::unique_ptr<MaskJob> mask;     // with a constraint
+  std::optional<Pool> pool;          // where an embedding is wanted, no answer
   bool refused = false;              // the token just chosen is one that the mask rules out
   bool scheduled = true;             // the scheduler knows it: more steps are to come
   bool ended = false;                // the answer has; steps in flight may still use its memory

@@ -26,6 +26,7 @@ struct Sequence {
   std::vector<TokenId> drafts;
 
   int in_flight = 0;                 // steps begun and not ended that use its memory
+  bool uses_cache = true;            // what others have computed
   bool keeps_memory = true;          // when it has ended, for others
   std::int64_t cached_tokens = 0;    // when it was admitted first
   std::int64_t replayed_tokens = 0;  // whenever it was

@@ -39,6 +39,7 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   } else {
     blocks(input, workspace, cache, stream, observer);
     if (input.logit_count > 0) head(input, workspace, stream, observer);
+    if (input.states) states(input, workspace, stream);
   }
   if (input.samples) choose(input, workspace, stream);
 }
@@ -269,6 +270,17 @@ void Lfm2::head(const StepInput& input, Workspace& workspace, Stream& stream,
                     stream);
   if (observer) observer->on_stage("final_norm", 0, workspace.normed, input.logit_count);
   multiply(weights_.head, workspace.normed, {}, workspace.logits, input.logit_count, stream);
+}
+
+// Behind the head, which uses the same memory.
+void Lfm2::states(const StepInput& input, Workspace& workspace, Stream& stream) const {
+  rms_norm_->launch({.in = workspace.residual,
+                     .gather = nullptr,
+                     .weight = weights_.final_norm,
+                     .out = workspace.normed,
+                     .rows = input.batch.rows,
+                     .epsilon = static_cast<float>(config_.norm_epsilon)},
+                    stream);
 }
 
 }  // namespace millrace

@@ -36,6 +36,7 @@ struct StepInput {
   const std::int32_t* logit_rows = nullptr;  // rows whose logits are wanted, ascending
   std::int64_t logit_count = 0;
   std::int64_t longest = 0;  // tokens of a sequence after the step, at most
+  bool states = false;       // leave all rows after the final norm in Workspace::normed
   // How the rows of logits choose their tokens, if the step shall do that: see SampleParams.
   const SampleRow* samples = nullptr;  // [logit_count]
   std::uint16_t* history = nullptr;    // [slots][vocab]
@@ -115,6 +116,7 @@ class Lfm2 {
               Stream& stream, ForwardObserver* observer) const;
   void head(const StepInput& input, Workspace& workspace, Stream& stream,
             ForwardObserver* observer) const;
+  void states(const StepInput& input, Workspace& workspace, Stream& stream) const;
   void find_fused(Device& device, const KernelOverrides& overrides, KernelTrials* trials);
   // Null where steps run op by op.
   const KernelSpec<DecodeStep>* choose_decode_step(Device& device, DType kv_dtype,

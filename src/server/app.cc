@@ -8,9 +8,9 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <ctime>
 
+#include "server/app_parts.h"
 #include "server/debug_pages.h"
 #include "server/playground.h"
 #include "server/request_log.h"
@@ -19,7 +19,7 @@ namespace millrace::server {
 namespace asio = boost::asio;
 
 struct App::Route {
-  enum class Kind { Generate, Compute, ResetCache, Inspect, Fixed, Stored, Abort };
+  enum class Kind { Generate, Compute, ResetCache, Inspect, Embed, Fixed, Stored, Abort };
   std::string_view path;
   std::string_view method;
   bool open = false;  // needs no API key
@@ -29,16 +29,6 @@ struct App::Route {
 };
 
 namespace {
-
-constexpr int kClientGone = 499;
-
-// Runs on a worker; the coroutine goes on where it was.
-template <typename Work>
-asio::awaitable<std::invoke_result_t<Work>> run_on(asio::thread_pool& workers, Work work) {
-  using Value = std::invoke_result_t<Work>;
-  co_return co_await asio::co_spawn(
-      workers, [&work]() -> asio::awaitable<Value> { co_return work(); }, asio::use_awaitable);
-}
 
 // Equal length and content, in a time that tells nothing of either.
 bool same_secret(std::string_view a, std::string_view b) {
@@ -57,28 +47,23 @@ Json failed_body(Json response, const std::string& message) {
   return response;
 }
 
+std::vector<Request> requests_of(const GenerationSpec& spec) {
+  std::vector<Request> requests;
+  for (const std::vector<TokenId>& prompt : spec.prompts)
+    for (int k = 0; k < spec.n; ++k) {
+      Request& request = requests.emplace_back(spec.request);
+      request.prompt = prompt;
+      // Answers to one prompt differ, and are the same again with the same seed.
+      if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(k);
+    }
+  return requests;
+}
+
 HttpReply json_reply(const Json& json, int status = 200) {
   return {.status = status, .body = dump(json)};
 }
 
 }  // namespace
-
-// Keeps a job findable by ids while it is made.
-struct App::Active {
-  Active(std::shared_ptr<ActiveJobs> all, std::vector<std::string> names,
-         const std::shared_ptr<Job>& job)
-      : jobs(std::move(all)), ids(std::move(names)) {
-    for (const std::string& id : ids) (*jobs)[id] = job;
-  }
-  ~Active() {
-    for (const std::string& id : ids) jobs->erase(id);
-  }
-  Active(const Active&) = delete;
-  Active& operator=(const Active&) = delete;
-
-  std::shared_ptr<ActiveJobs> jobs;
-  std::vector<std::string> ids;
-};
 
 const App::Route* App::find_route(std::string_view path) {
   using Kind = Route::Kind;
@@ -104,6 +89,7 @@ const App::Route* App::find_route(std::string_view path) {
        .method = "POST",
        .kind = Kind::Compute,
        .compute = count_message_tokens},
+      {.path = "/v1/embeddings", .method = "POST", .kind = Kind::Embed},
       {.path = "/reset_prefix_cache", .method = "POST", .kind = Kind::ResetCache},
       {.path = "/tokenize", .method = "POST", .kind = Kind::Compute, .compute = tokenize},
       {.path = "/detokenize", .method = "POST", .kind = Kind::Compute, .compute = detokenize},
@@ -242,6 +228,8 @@ asio::awaitable<int> App::route(Exchange& exchange, const Route* found) {
       co_return co_await stored(exchange);
     case Route::Kind::Abort:
       co_return co_await abort_requests(exchange);
+    case Route::Kind::Embed:
+      co_return co_await embed(exchange);
     case Route::Kind::Inspect:
       co_return co_await inspect(exchange);
     case Route::Kind::Fixed:
@@ -330,26 +318,41 @@ int App::retry_after() const {
   return std::clamp(static_cast<int>(rounds * metrics_.end_to_end.mean()), 1, 60);
 }
 
-Status App::start(const std::shared_ptr<Job>& job, const GenerationSpec& spec,
+std::optional<ApiError> App::refusal(std::int64_t answers, std::string_view field) {
+  if (draining_) return unavailable("the server is shutting down");
+  const std::int64_t room = engine_.stats().max_running + config_.most_waiting;
+  if (answers > room)
+    return bad_field(field,
+                     fmt::format("{} answers in one request, the limit is {}", answers, room));
+  if (relay_.open_answers() + answers <= room) return std::nullopt;
+  ++metrics_.rejected;
+  return overloaded(retry_after());
+}
+
+Status App::start(const std::shared_ptr<Job>& job, std::vector<Request> requests,
                   const std::string& label) {
-  job->last_token.resize(spec.choices());
+  job->last_token.resize(requests.size());
   int choice = 0;
-  for (const std::vector<TokenId>& prompt : spec.prompts) {
-    for (int k = 0; k < spec.n; ++k) {
-      Request request = spec.request;
-      request.prompt = prompt;
-      request.label = label;
-      request.timeout_seconds = config_.request_seconds;
-      // Answers to one prompt differ, and are the same again with the same seed.
-      if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(k);
-      if (Status status = relay_.submit(engine_, job, choice++, std::move(request)); !status) {
-        job->gone = true;
-        job->cancel();
-        return status;
-      }
+  for (Request& request : requests) {
+    request.label = label;
+    request.timeout_seconds = config_.request_seconds;
+    if (Status status = relay_.submit(engine_, job, choice++, std::move(request)); !status) {
+      job->gone = true;
+      job->cancel();
+      return status;
     }
   }
   return {};
+}
+
+void App::watch(Exchange& exchange, const std::shared_ptr<Job>& job) {
+  exchange.watch([weak = std::weak_ptr(job)] {
+    const auto watched = weak.lock();
+    if (!watched) return;
+    watched->gone = true;
+    watched->cancel();
+    watched->notify();
+  });
 }
 
 void App::observe(Job& job, const TokenUpdate& update, RequestFacts& facts) {
@@ -445,26 +448,13 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
       });
   if (!parsed) co_return co_await refuse(exchange, parsed.error(), api.error);
   const std::shared_ptr<const GenerationSpec> spec = std::move(*parsed);
-  if (draining_) {
-    const ApiError error = unavailable("the server is shutting down");
-    co_return co_await refuse(exchange, error, api.error);
-  }
   const auto choices = static_cast<std::int64_t>(spec->choices());
-  const std::int64_t room = engine_.stats().max_running + config_.most_waiting;
-  if (choices > room) {
-    const ApiError error =
-        bad_field("n", fmt::format("{} answers in one request, the limit is {}", choices, room));
-    co_return co_await refuse(exchange, error, api.error);
-  }
-  if (relay_.open_answers() + choices > room) {
-    ++metrics_.rejected;
-    const ApiError error = overloaded(retry_after());
-    co_return co_await refuse(exchange, error, api.error);
-  }
+  if (const auto error = refusal(choices, "n"))
+    co_return co_await refuse(exchange, *error, api.error);
 
   const auto job = relay_.make_job();
   job->arrived = arrived;
-  if (const Status status = start(job, *spec, exchange.request().id); !status) {
+  if (const Status status = start(job, requests_of(*spec), exchange.request().id); !status) {
     const ApiError error = api_error(status.error());
     co_return co_await refuse(exchange, error, api.error);
   }
@@ -484,13 +474,7 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
     asio::co_spawn(io_, make_in_background(job, renderer, std::move(active)), asio::detached);
     co_return co_await send(exchange, std::move(reply));
   }
-  exchange.watch([weak = std::weak_ptr(job)] {
-    const auto watched = weak.lock();
-    if (!watched) return;
-    watched->gone = true;
-    watched->cancel();
-    watched->notify();
-  });
+  watch(exchange, job);
 
   int status = 200;
   bool sent = true;

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "api/embeddings.h"
 #include "api/renderer.h"
 #include "api/response_store.h"
 #include "server/config.h"
@@ -58,6 +59,7 @@ class App {
   boost::asio::awaitable<int> generate(Exchange& exchange, const Api& api);
   boost::asio::awaitable<int> compute(Exchange& exchange, Compute work);
   boost::asio::awaitable<int> inspect(Exchange& exchange);
+  boost::asio::awaitable<int> embed(Exchange& exchange);
   boost::asio::awaitable<bool> stream_answers(Exchange& exchange, Job& job, Renderer& renderer);
 
   // /v1/responses/ID and what is below it.
@@ -74,8 +76,12 @@ class App {
   template <typename Take>
   boost::asio::awaitable<bool> next_updates(RequestFacts& facts, Job& job, Renderer& renderer,
                                             int& open, Take take);
-  Status start(const std::shared_ptr<Job>& job, const GenerationSpec& spec,
+  // Why so many answers at once, which a field asks for, are not begun now.
+  std::optional<ApiError> refusal(std::int64_t answers, std::string_view field);
+  Status start(const std::shared_ptr<Job>& job, std::vector<Request> requests,
                const std::string& label);
+  // The job is cancelled when the client goes.
+  static void watch(Exchange& exchange, const std::shared_ptr<Job>& job);
   void observe(Job& job, const TokenUpdate& update, RequestFacts& facts);
   int retry_after() const;
 

@@ -93,6 +93,7 @@ void TokenRelay::post(std::uint64_t tag, const TokenEvent& event) {
     update.error = event.completion->error;
     update.stop_string = event.completion->stop_string;
     update.usage = event.completion->usage;
+    update.embedding = event.completion->embedding;
   }
   update.at = Clock::now();
   node->next = inbox_.load(std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "api/embeddings.h"
 #include "api/generation_spec.h"
 #include "api/renderer.h"
 
@@ -45,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                            .grammars = server::grammars_of(nano())};
   const auto body = parse_json({reinterpret_cast<const char*>(data) + 1, size - 1}, "body", 128);
   if (!body) return 0;
-  switch (data[0] % 6) {
+  switch (data[0] % 7) {
     case 0:
       check_spec(server::parse_chat(*body, kServed));
       break;
@@ -60,6 +61,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 5:
       check_spec(server::parse_responses(*body, kServed));
+      break;
+    case 6:
+      if (const auto spec = server::parse_embeddings(*body, kServed)) {
+        if (spec->requests.empty()) std::abort();
+        for (const Request& request : spec->requests)
+          if (request.prompt.empty() || !request.pooling) std::abort();
+      }
       break;
     case 3:
       (void)server::detokenize(*body, kServed);

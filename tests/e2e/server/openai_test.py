@@ -225,6 +225,31 @@ class OpenAi(ServerTest):
             self.chat("word " * 5000)
         self.assertEqual(caught.exception.code, "context_length_exceeded")
 
+    def test_embeddings(self):
+        texts = ["The fox is red.", "The fox is brown.", "12 plus 30 is 42."]
+        answer = self.client.embeddings.create(model="nano", input=texts)  # asks for base64
+        vectors = [item.embedding for item in answer.data]
+        self.assertEqual([item.index for item in answer.data], [0, 1, 2])
+        self.assertEqual(len(vectors[0]), 256)
+        self.assertGreater(answer.usage.prompt_tokens, 12)
+        for vector in vectors:
+            self.assertAlmostEqual(sum(x * x for x in vector), 1, places=5)
+
+        def likeness(a, b):
+            return sum(x * y for x, y in zip(a, b))
+        self.assertGreater(likeness(vectors[0], vectors[1]), likeness(vectors[0], vectors[2]))
+        one = self.client.embeddings.create(model="nano", input=texts[1], encoding_format="float").data[0].embedding
+        self.assertGreater(likeness(one, vectors[1]), 0.99999)
+        mean = self.client.embeddings.create(model="nano", input=texts[1], extra_body={"pooling": "mean"})
+        self.assertLess(likeness(mean.data[0].embedding, one), 0.9999)
+        for more, field in [({"dimensions": 17}, "dimensions"), ({"extra_body": {"pooling": "max"}}, "pooling")]:
+            with self.assertRaises(openai.BadRequestError) as caught:
+                self.client.embeddings.create(model="nano", input="Hi", **more)
+            self.assertEqual(caught.exception.param, field)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.embeddings.create(model="nano", input="word " * 5000)
+        self.assertEqual(caught.exception.code, "context_length_exceeded")
+
     def test_many_streams_at_once(self):
         client = openai.AsyncOpenAI(base_url=self.server.url + "/v1", api_key="none", max_retries=0, timeout=300)
 

@@ -1,6 +1,7 @@
 // Request bodies: what they mean, and which are refused in whose name.
 #include <gtest/gtest.h>
 
+#include "api/embeddings.h"
 #include "api/generation_spec.h"
 #include "api/renderer.h"
 #include "server/metrics.h"
@@ -194,6 +195,61 @@ TEST(CompletionSchema, Prompts) {
     ASSERT_FALSE(spec.has_value());
     EXPECT_EQ(spec.error().status, 400);
   }
+}
+
+TEST(EmbeddingSchema, ReadsEverything) {
+  const auto parse = [](const char* body) { return parse_embeddings(Json::parse(body), served()); };
+  const auto spec = parse(
+      R"({"input": ["Hi", [5, 6]], "model": "nano", "encoding_format": "base64", "user": "u",
+          "dimensions": 256, "pooling": "mean", "normalize": false, "priority": 2,
+          "cache_salt": "s"})");
+  ASSERT_TRUE(spec.has_value()) << spec.error().message;
+  ASSERT_EQ(spec->requests.size(), 2u);
+  EXPECT_EQ(spec->requests[1].prompt, (std::vector<TokenId>{5, 6}));
+  for (const Request& request : spec->requests) {
+    EXPECT_EQ(request.pooling, Pooling::Mean);
+    EXPECT_EQ(request.priority, 2);
+    EXPECT_EQ(request.cache_salt, "s");
+  }
+  EXPECT_TRUE(spec->base64);
+  EXPECT_FALSE(spec->normalised);
+  const auto plain = parse(R"({"input": "Hi"})");
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_EQ(plain->requests.front().pooling, Pooling::Last);
+  EXPECT_TRUE(plain->normalised);
+  EXPECT_FALSE(plain->base64);
+}
+
+TEST(EmbeddingSchema, Refusals) {
+  const std::pair<const char*, const char*> refusals[] = {
+      {"{}", "input"},
+      {R"({"input": []})", "input"},
+      {R"({"input": [["a"]]})", "input"},
+      {R"({"input": {"a": 1}})", "input"},
+      {R"({"input": "a", "dimensions": 64})", "dimensions"},
+      {R"({"input": "a", "encoding_format": "int8"})", "encoding_format"},
+      {R"({"input": "a", "pooling": "max"})", "pooling"},
+      {R"({"input": "a", "truncate_prompt_tokens": 4})", "truncate_prompt_tokens"},
+      {R"({"input": "a", "model": "third"})", "model"}};
+  for (const auto& [body, field] : refusals) {
+    SCOPED_TRACE(body);
+    const auto spec = parse_embeddings(Json::parse(body), served());
+    ASSERT_FALSE(spec.has_value());
+    EXPECT_EQ(spec.error().param, field);
+  }
+}
+
+TEST(EmbeddingSchema, Bodies) {
+  EmbeddingSpec spec;
+  const Json numbers = embeddings_body(spec, "nano", {{3, 4}, {0, 0}}, 7);
+  EXPECT_EQ(numbers["data"][0]["embedding"], Json({0.6f, 0.8f}));
+  EXPECT_EQ(numbers["data"][1]["embedding"], Json({0.0f, 0.0f}));
+  EXPECT_EQ(numbers["data"][1]["index"], 1);
+  EXPECT_EQ(numbers["usage"]["total_tokens"], 7);
+  spec.base64 = true;
+  spec.normalised = false;
+  const Json text = embeddings_body(spec, "nano", {{1.0f, -2.5f}}, 1);
+  EXPECT_EQ(text["data"][0]["embedding"], "AACAPwAAIMA=");
 }
 
 TEST(ApiErrors, Shapes) {
