@@ -20,7 +20,7 @@ struct StepInput;
 struct DecodeTuning {
   bool enabled = true;
   int in_flight = 3;  // tiles
-  int slack = 0;      // producers that may be missing when readers begin to look
+  int slack = 32;     // producers that may be missing when readers begin to look
   int most_tiles = 16;
   double patience = 0;       // seconds that a step may take before it is given up; 0: the device's
   int jam = -1;              // a phase that gets stuck, for tests

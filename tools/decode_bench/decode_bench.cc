@@ -139,7 +139,9 @@ class DecodeBench {
       worst = std::max(worst, of_step);
       if (step < 20 && step % 4 == 0) errors += fmt::format(" {:.1e}", of_step);
     }
-    const bool good = worst < 4e-2;
+    // Both round activations to BF16, in other places: errors of layers add up like a walk's steps.
+    const auto layers = static_cast<double>(parts_.model->config().layers.size());
+    const bool good = worst < 1e-2 * std::sqrt(layers);
     fmt::print(
         "check batch {} context {}: worst relative error {:.2e}, {} of {} greedy tokens equal; by "
         "step{} {}\n",
@@ -177,7 +179,7 @@ class DecodeBench {
                    time(batch, context));
         for (const int tiles : numbers(options_, "tiles", "16"))
           for (const int in_flight : numbers(options_, "in_flight", "3"))
-            for (const int slack : numbers(options_, "slack", "0")) {
+            for (const int slack : numbers(options_, "slack", "32")) {
               steps().tune({.in_flight = in_flight,
                             .slack = slack,
                             .most_tiles = tiles,
@@ -234,7 +236,7 @@ class DecodeBench {
   void timeline(const std::string& path) {
     DecodeTuning tuning;
     tuning.in_flight = numbers(options_, "in_flight", "3").front();
-    tuning.slack = numbers(options_, "slack", "0").front();
+    tuning.slack = numbers(options_, "slack", "32").front();
     steps().tune(tuning);
     steps().keep_stamps();
     const int batch = numbers(options_, "batches", "1").front();

@@ -16,6 +16,7 @@ namespace millrace::MILLRACE_GPU::decode {
 constexpr float kLog2E = 1.44269504f;
 constexpr int kGroup = kDecodeMostGroup;
 constexpr int kDim = kDecodeHeadDim;
+constexpr int kKeyWave = kGroup;
 
 struct AttentionScratch {
   std::uint32_t* queries;  // [group][64] BF16 pairs
@@ -44,52 +45,65 @@ inline __device__ std::uint32_t look_for_pair(const Block& b, const std::uint32_
   return v;
 }
 
+// What a wave needs for its head beside the product's output: loaded before that is awaited.
+struct Preparation {
+  Floats2 weight, cosine, sine;  // of this lane's pair
+  std::int64_t cache_at;         // where the new pair goes in the layer's keys or values; words
+};
+inline __device__ Preparation preparation_of(const DecodeStepParams& p, const DecodePhase& ph,
+                                             const AttentionItem& item, const SpanView& span) {
+  const int wave = static_cast<int>(threadIdx.x) / kLanes;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes;
+  const std::int64_t angle = std::int64_t{span.position} * (kDim / 2) + 2 * lane % (kDim / 2);
+  const float* norm = wave == kKeyWave ? ph.k_norm : ph.norm;
+  const std::int64_t block =
+      p.batch.block_tables[span.table * p.batch.table_stride + span.position / kDecodeBlockTokens];
+  return {.weight = load_constant(reinterpret_cast<const Floats2*>(norm + 2 * lane)),
+          .cosine = load_constant(reinterpret_cast<const Floats2*>(p.cosines + angle)),
+          .sine = load_constant(reinterpret_cast<const Floats2*>(p.sines + angle)),
+          .cache_at = ((block * p.kv_heads + item.kv_head) * kDecodeBlockTokens +
+                       span.position % kDecodeBlockTokens) *
+                          (kDim / 2) +
+                      lane};
+}
+
 // Norm and rotation of a head; rounded to BF16 as a pair of neighbours.
-inline __device__ std::uint32_t rotate(std::uint32_t pair, const float* weight, float epsilon,
-                                       const float* cosines, const float* sines) {
+inline __device__ std::uint32_t rotate(std::uint32_t pair, const Preparation& with, float epsilon) {
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   float a = low_half(pair);
   float b = high_half(pair);
   const float scale = inverse_root(wave_sum(a * a + b * b) / kDim + epsilon);
-  a *= scale * weight[2 * lane];
-  b *= scale * weight[2 * lane + 1];
+  a *= scale * with.weight.x;
+  b *= scale * with.weight.y;
   const float other_a = shuffle_xor(a, 16);
   const float other_b = shuffle_xor(b, 16);
-  const int angle = 2 * lane % 32;
   const float sign = lane < 16 ? -1.0f : 1.0f;
-  return pack_pair(a * cosines[angle] + sign * other_a * sines[angle],
-                   b * cosines[angle + 1] + sign * other_b * sines[angle + 1]);
+  return pack_pair(a * with.cosine.x + sign * other_a * with.sine.x,
+                   b * with.cosine.y + sign * other_b * with.sine.y);
 }
 
-// Query heads by waves 0 to 3, key by 4, value by 5.
+// Query heads by waves 0 to 3, key by kKeyWave, value by the next.
 inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const DecodePhase& ph,
                                const AttentionItem& item, const SpanView& span,
-                               const AttentionScratch& scratch) {
+                               const Preparation& with, const AttentionScratch& scratch) {
   const int wave = static_cast<int>(threadIdx.x) / kLanes;
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   const int group = p.heads / p.kv_heads;
   const std::uint32_t* in = b.exchange + item.row * p.row_words + ph.in + lane;
-  const float* cosines = p.cosines + std::int64_t{span.position} * (kDim / 2);
-  const float* sines = p.sines + std::int64_t{span.position} * (kDim / 2);
   if (wave < group) {
     const std::uint32_t pair = look_for_pair(b, in + (item.kv_head * group + wave) * (kDim / 2));
-    scratch.queries[wave * (kDim / 2) + lane] = rotate(pair, ph.norm, p.epsilon, cosines, sines);
+    scratch.queries[wave * (kDim / 2) + lane] = rotate(pair, with, p.epsilon);
   }
   const bool newest = item.split == b.splits - 1;  // its part holds the token at hand
-  if (!newest || wave < 4 || wave > 5) return;
-  const bool key = wave == 4;
+  if (!newest || wave < kKeyWave || wave > kKeyWave + 1) return;
+  const bool key = wave == kKeyWave;
   const int head = p.heads + (key ? 0 : p.kv_heads) + item.kv_head;
   std::uint32_t pair = look_for_pair(b, in + head * (kDim / 2));
-  if (key) pair = rotate(pair, ph.k_norm, p.epsilon, cosines, sines);
+  if (key) pair = rotate(pair, with, p.epsilon);
   (key ? scratch.new_key : scratch.new_value)[lane] = pair;
   if (!span.writes_kv) return;
-  const std::int64_t block =
-      p.batch.block_tables[span.table * p.batch.table_stride + span.position / kDecodeBlockTokens];
-  const std::int64_t at = ((block * p.kv_heads + item.kv_head) * kDecodeBlockTokens +
-                           span.position % kDecodeBlockTokens) *
-                          (kDim / 2);
   std::byte* layer = (key ? p.keys : p.values) + ph.cache_layer * p.kv_layer_stride;
-  reinterpret_cast<std::uint32_t*>(layer)[at + lane] = pair;
+  reinterpret_cast<std::uint32_t*>(layer)[with.cache_at] = pair;
 }
 
 // What a wave has seen so far, for query head g where lane = 4g + t.
@@ -179,12 +193,13 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
   const int items = attention_items(p, b);
   if (static_cast<int>(blockIdx.x) >= items) return;
   const AttentionScratch scratch = attention_scratch(b);
-  await_input(b, phase);
   for (int index = blockIdx.x; index < items; index += p.processors) {
     const AttentionItem item = attention_item(p, b, index);
     const SpanView span = p.batch.spans[item.row];
+    const Preparation preparation = preparation_of(p, ph, item, span);
+    await_input(b, phase);
     sync_multipliers();  // scratch was somebody's input, or the item's before
-    prepare(p, b, ph, item, span, scratch);
+    prepare(p, b, ph, item, span, preparation, scratch);
     sync_multipliers();
     if (thread == 0) stamp(p, phase, kStampLoaded, ticks());
     const int g = lane / 4;

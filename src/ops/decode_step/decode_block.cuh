@@ -107,7 +107,7 @@ struct AttentionItem {
 inline __device__ int attention_items(const DecodeStepParams& p, const Block& b) {
   return b.rows * p.kv_heads * b.splits;
 }
-// So many parts that most multiprocessors have one, but none shorter than 16 cache blocks: every
+// So many parts that most multiprocessors have one, but none shorter than 8 cache blocks: every
 // part is read again by all multiprocessors.
 inline __device__ int attention_splits(const DecodeStepParams& p, int rows) {
   std::int64_t longest = 0;
@@ -115,7 +115,7 @@ inline __device__ int attention_splits(const DecodeStepParams& p, int rows) {
     const std::int64_t position = p.batch.spans[row].position;
     longest = position > longest ? position : longest;
   }
-  const std::int64_t worth = longest / (16 * kDecodeBlockTokens) + 1;
+  const std::int64_t worth = longest / (8 * kDecodeBlockTokens) + 1;
   std::int64_t splits = p.processors / (p.kv_heads * rows);
   splits = splits < worth ? splits : worth;
   return static_cast<int>(splits < 1                       ? 1
