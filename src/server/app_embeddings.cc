@@ -53,10 +53,10 @@ asio::awaitable<int> App::embed(Exchange& exchange) {
       embeddings[static_cast<std::size_t>(update.choice)] = std::move(update.embedding);
     }
   }
-  HttpReply reply{.body = co_await run_on(workers_, [&] {
-                    return dump(embeddings_body(*spec, model_.names.front(), std::move(embeddings),
-                                                prompt_tokens));
-                  })};
+  std::string body = co_await run_on(workers_, [&] {
+    return dump(embeddings_body(*spec, model_.names.front(), std::move(embeddings), prompt_tokens));
+  });
+  HttpReply reply{.body = std::move(body)};
   co_return co_await send(exchange, std::move(reply));
 }
 
