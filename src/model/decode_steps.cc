@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "model/lfm2.h"
+#include "ops/decode_step/decode_shared.h"
 
 namespace millrace {
 namespace {
@@ -32,6 +33,12 @@ std::vector<const TensorView*> matrices_of(const PlannedPhase& phase, const Mode
 // The layout for so many sequences: 1, 2, 4, 8.
 std::size_t layout_index(std::int64_t rows) {
   return static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(rows - 1)));
+}
+
+// Tiles that make up 48 KiB, in phases that read rows of the hidden size.
+int usual_in_flight(std::int64_t hidden) {
+  const int strips = static_cast<int>(hidden / kDecodeStripColumns);
+  return 3 * kDecodeTileStrips / decode_tile_strips(strips);
 }
 
 }  // namespace
@@ -218,7 +225,8 @@ void DecodeSteps::launch(const StepInput& input, const Workspace& workspace,
   DecodeStepLaunch launch{params_, 1 << index, layout.bytes};
   DecodeStepParams& p = launch.step;
   p.tiles = std::min(layout.tiles, tuning_.most_tiles);
-  p.in_flight = std::min(tuning_.in_flight, p.tiles - 1);
+  p.in_flight =
+      std::min(tuning_.in_flight > 0 ? tuning_.in_flight : usual_in_flight(p.hidden), p.tiles - 1);
   p.slack = tuning_.slack;
   p.part_buffers = layout.part_buffers;
   p.patience = static_cast<std::int64_t>(patience() * 1e9);

@@ -19,7 +19,7 @@ struct StepInput;
 // How eagerly weights are asked for and inputs looked for; for measurements.
 struct DecodeTuning {
   bool enabled = true;
-  int in_flight = 3;  // tiles
+  int in_flight = 0;  // tiles; 0: 48 KiB of them
   int slack = 32;     // producers that may be missing when readers begin to look
   int most_tiles = 16;
   double patience = 0;       // seconds that a step may take before it is given up; 0: the device's

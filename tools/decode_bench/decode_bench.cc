@@ -2,7 +2,7 @@
 // both take, where does the time go inside?
 //
 //   decode_bench MODEL [check] [time] [timeline=FILE] [batches=1,2] [contexts=1024]
-//                [soak=STEPS] [stuck=PHASE] [steps=20] [in_flight=2,3,4] [slack=0,8] [tiles=16]
+//                [soak=STEPS] [stuck=PHASE] [steps=20] [in_flight=0,2,3] [slack=0,8] [tiles=16]
 //                [device=cuda]
 //
 // FILE.svg is a picture, any other name a trace for ui.perfetto.dev. MODEL is a folder, or a
@@ -178,7 +178,7 @@ class DecodeBench {
         fmt::print("time batch {} context {}: op by op {:.4f} ms;", batch, context,
                    time(batch, context));
         for (const int tiles : numbers(options_, "tiles", "16"))
-          for (const int in_flight : numbers(options_, "in_flight", "3"))
+          for (const int in_flight : numbers(options_, "in_flight", "0"))
             for (const int slack : numbers(options_, "slack", "32")) {
               steps().tune({.in_flight = in_flight,
                             .slack = slack,
@@ -235,7 +235,7 @@ class DecodeBench {
 
   void timeline(const std::string& path) {
     DecodeTuning tuning;
-    tuning.in_flight = numbers(options_, "in_flight", "3").front();
+    tuning.in_flight = numbers(options_, "in_flight", "0").front();
     tuning.slack = numbers(options_, "slack", "32").front();
     steps().tune(tuning);
     steps().keep_stamps();

@@ -1,5 +1,10 @@
 // The eight waves that multiply: of every strip of 256 columns each takes 32, for eight rows of
 // weights at a time, by tensor cores. Sums of a wave meet those of the others in the epilogue.
+//
+// A tensor core product takes 16 rows of input, of which there are eight at most. So the second
+// eight are the same rows at other columns: a lane's 16 bytes of input, eight columns, are used as
+// they are for two products, of which one counts in its first eight rows and one in its second.
+// Packed weights have their words in that order (decode_step_persistent.cu).
 #pragma once
 
 #include "ops/decode_step/decode_attention.cuh"
@@ -15,11 +20,11 @@ class Multiplier {
     lane_ = static_cast<int>(threadIdx.x) % kLanes;
     const int g = lane_ / 4;  // row of weights, row of input
     const int t = lane_ % 4;
-    has_row_ = g < b.rows;
     writes_ = g < kRows;
     stamps_ = p.stamps && threadIdx.x == 0;
     part_.parity = 1;
-    x_ = b.input + g * decode_row_bytes(p.most_strips) + 64 * wave_ + 16 * t;
+    // What lanes without a row multiply goes nowhere.
+    x_ = b.input + g % kRows * decode_row_bytes(p.most_strips) + 64 * wave_ + 16 * t;
     w_ = b.ring + wave_ * 512 + lane_ * 16;
     parts_ = b.parts + (wave_ * kRows + g) * kDecodeSubRows + 2 * t;
   }
@@ -66,10 +71,11 @@ class Multiplier {
   };
   // Sums of eight rows of weights, in chains that do not wait for each other.
   struct Sums {
-    float chain[4][4] = {};
+    float first[2][4] = {};   // [0] and [1] count
+    float second[2][4] = {};  // [2] and [3]
     __device__ Floats2 total() const {
-      return {(chain[0][0] + chain[1][0]) + (chain[2][0] + chain[3][0]),
-              (chain[0][1] + chain[1][1]) + (chain[2][1] + chain[3][1])};
+      return {(first[0][0] + first[1][0]) + (second[0][2] + second[1][2]),
+              (first[0][1] + first[1][1]) + (second[0][3] + second[1][3])};
     }
   };
 
@@ -86,20 +92,16 @@ class Multiplier {
   __device__ Pieces<kTile> input(int strip) const {
     Pieces<kTile> pieces;
 #pragma unroll
-    for (int i = 0; i < kTile; ++i) {
-      pieces.at[i] = {};
-      if (has_row_)
-        pieces.at[i] =
-            *reinterpret_cast<const Words4*>(x_ + (strip + i) * (2 * kDecodeStripColumns));
-    }
+    for (int i = 0; i < kTile; ++i)
+      pieces.at[i] = *reinterpret_cast<const Words4*>(x_ + (strip + i) * (2 * kDecodeStripColumns));
     return pieces;
   }
   template <int kTile>
   static __device__ void multiply(Sums& sums, const Pieces<kTile>& x, const Pieces<kTile>& w) {
 #pragma unroll
     for (int i = 0; i < kTile; ++i) {
-      multiply_add(sums.chain[2 * i % 4], x.at[i].x, x.at[i].y, w.at[i].x, w.at[i].y);
-      multiply_add(sums.chain[2 * i % 4 + 1], x.at[i].z, x.at[i].w, w.at[i].z, w.at[i].w);
+      multiply_add(sums.first[i % 2], x.at[i], w.at[i].x, w.at[i].y);
+      multiply_add(sums.second[i % 2], x.at[i], w.at[i].z, w.at[i].w);
     }
   }
   // This wave is through with the tile at hand.
@@ -188,7 +190,7 @@ class Multiplier {
   const std::byte* w_;
   float* parts_;
   int wave_, lane_;
-  bool has_row_, writes_, stamps_;
+  bool writes_, stamps_;
 };
 
 }  // namespace millrace::MILLRACE_GPU::decode

@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   end_block(p, set, b.rows);
 }
 
-// A thread brings 16 bytes: eight columns of a row.
+// A thread brings 16 bytes: eight columns of a row, pairs in the order 0, 2, 1, 3 (see Multiplier).
 __global__ void pack(DecodePack p) {
   const std::int64_t strips = p.k / kDecodeStripColumns;
   const std::int64_t pieces = p.units * p.subs * strips * (kDecodeStripBytes / 16);
@@ -61,8 +61,9 @@ __global__ void pack(DecodePack p) {
     const DecodeRow row =
         decode_row(p.kind, p.hidden, sub / p.subs, static_cast<int>(sub % p.subs), lane / 4);
     const std::int64_t column = strip * kDecodeStripColumns + 32 * wave + lane % 4 * 8;
-    reinterpret_cast<Words4*>(p.packed)[i] = *reinterpret_cast<const Words4*>(
+    const Words4 v = *reinterpret_cast<const Words4*>(
         static_cast<const std::uint16_t*>(p.matrices[row.matrix]) + row.row * p.k + column);
+    reinterpret_cast<Words4*>(p.packed)[i] = {v.x, v.z, v.y, v.w};
   }
 }
 

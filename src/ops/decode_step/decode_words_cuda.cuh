@@ -77,7 +77,16 @@ inline __device__ float exp_fast(float x) {
   return __expf(x);
 }
 
-// sums[row g of a][columns 2t, 2t+1] += a (rows 8 to 15 are zero) * b.
+// sums += a * b: [0] and [1] are row g of a (its words x and z), columns 2t and 2t+1 of b; [2] and
+// [3] row g + 8 (y and w).
+inline __device__ void multiply_add(float (&sums)[4], const Words4& a, std::uint32_t b0,
+                                    std::uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
+}
+// The same with rows 8 to 15 of a zero.
 inline __device__ void multiply_add(float (&sums)[4], std::uint32_t a0, std::uint32_t a2,
                                     std::uint32_t b0, std::uint32_t b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %5}, "

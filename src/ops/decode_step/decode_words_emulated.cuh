@@ -112,6 +112,9 @@ inline float exp_fast(float x) {
   return std::exp(x);
 }
 
+inline void multiply_add(float (&sums)[4], const Words4& a, std::uint32_t b0, std::uint32_t b1) {
+  gpu::mma_16x8x16(sums, {a.x, a.y, a.z, a.w}, {b0, b1});
+}
 inline void multiply_add(float (&sums)[4], std::uint32_t a0, std::uint32_t a2, std::uint32_t b0,
                          std::uint32_t b1) {
   gpu::mma_16x8x16(sums, {a0, 0, a2, 0}, {b0, b1});
