@@ -1,7 +1,6 @@
 // What an interrupted pull leaves, and what the next one makes of it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include <chrono>
