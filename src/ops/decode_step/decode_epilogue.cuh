@@ -33,11 +33,15 @@ class Epilogue {
           ph.source == DecodeSource::Residual || ph.source == DecodeSource::Embedding;
       scale_ = 1.0f;
       std::uint32_t* out = b_.exchange + row_ * p_.row_words + ph.out;
+      const bool convolves = ph.kind == DecodePhaseKind::Conv;
+      // Loaded one unit ahead: before its sums are waited for, and those of the unit before.
+      Columns next = {};
+      if (convolves) next = older_columns(ph, stop.units.first);
 #pragma unroll 1
       for (int unit = stop.units.first; unit < stop.units.last; ++unit) {
-        Columns columns = {};
+        const Columns columns = next;
         Floats2 sums[3];
-        if (ph.kind == DecodePhaseKind::Conv) columns = older_columns(ph, unit);
+        if (convolves && unit + 1 < stop.units.last) next = older_columns(ph, unit + 1);
 #pragma unroll
         for (int sub = 0; sub < 3; ++sub) {
           if (sub >= ph.subs) break;
@@ -103,15 +107,24 @@ class Epilogue {
     float* ring = p_.conv_states + ph.cache_layer * p_.conv_layer_stride +
                   span_.slot * p_.ring * p_.hidden + channel;
     const float* kernel = ph.conv_kernel + channel;
+    // Two loads at once: K is 3 as a rule.
 #pragma unroll 1
-    for (int k = 0; k < p_.taps - 1; ++k) {
-      const int position = span_.position - (p_.taps - 1 - k);
-      if (position < span_.conv_from || position < 0) continue;
-      const Floats2 v = *reinterpret_cast<const Floats2*>(
-          ring + position % static_cast<int>(p_.ring) * p_.hidden);
-      const Floats2 w = *reinterpret_cast<const Floats2*>(kernel + k * p_.hidden);
-      columns.sum.x = fmaf(w.x, v.x, columns.sum.x);
-      columns.sum.y = fmaf(w.y, v.y, columns.sum.y);
+    for (int k = 0; k < p_.taps - 1; k += 2) {
+      Floats2 v[2] = {};
+      Floats2 w[2] = {};
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int position = span_.position - (p_.taps - 1 - k - i);
+        if (k + i >= p_.taps - 1 || position < span_.conv_from || position < 0) continue;
+        v[i] = *reinterpret_cast<const Floats2*>(ring +
+                                                 position % static_cast<int>(p_.ring) * p_.hidden);
+        w[i] = *reinterpret_cast<const Floats2*>(kernel + (k + i) * p_.hidden);
+      }
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        columns.sum.x = fmaf(w[i].x, v[i].x, columns.sum.x);
+        columns.sum.y = fmaf(w[i].y, v[i].y, columns.sum.y);
+      }
     }
     columns.tap = *reinterpret_cast<const Floats2*>(kernel + (p_.taps - 1) * p_.hidden);
     columns.now =
