@@ -109,7 +109,7 @@ class Product {
     if (s_.cluster > 1)
       sync_cluster();
     else
-      __syncthreads();
+      sync_block();
   }
 
   // Where a tile's factors and its outputs are.

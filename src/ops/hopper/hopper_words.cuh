@@ -86,6 +86,11 @@ inline __device__ gpu::Floats4 load_from(std::uint32_t address, unsigned rank) {
       : "memory");
   return v;
 }
+// All of the block's, each wave from wherever it is: __syncthreads() has to be the same one for
+// all.
+inline __device__ void sync_block() {
+  asm volatile("barrier.sync 0;" ::: "memory");
+}
 // `threads` of the block's, a multiple of 32; every one of them.
 inline __device__ void sync_threads(int threads) {
   asm volatile("bar.sync 1, %0;" ::"r"(threads) : "memory");
