@@ -28,7 +28,11 @@ const std::vector<Common>& common_rules() {
        R"("\\" ([\\"'ntrbf] | "x" [0-9a-fA-F]{2} | "u" ([0-9a-cA-CefEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2})))"},
       {"double", R"([^"\\\x00-\x1f\x7f] | escape)", {"escape"}},
       {"single", R"([^'\\\x00-\x1f\x7f] | escape)", {"escape"}},
-      {"text", R"("\"" double* "\"" | "'" single* "'")", {"double", "single"}},
+      // A string's rest is one rule that goes on by itself to its end: what a token may be is known
+      // beforehand as far as one rule reaches, and looked for in the whole vocabulary beyond it.
+      {"rest", R"("\"" | [^"\\\x00-\x1f\x7f] rest | escape rest)", {"escape"}},
+      {"single_rest", R"("'" | [^'\\\x00-\x1f\x7f] single_rest | escape single_rest)", {"escape"}},
+      {"text", R"("\"" rest | "'" single_rest)", {"rest", "single_rest"}},
       {"integer", R"("-"? ("0" | [1-9] [0-9]{0,17}))"},
       {"number", R"(integer ("." [0-9]{1,17})? ([eE] [+\-]? [0-9]{1,2})?)", {"integer"}},
       {"boolean", R"("True" | "False")"},
