@@ -204,11 +204,7 @@ std::optional<ApiError> constrain(const AnswerShape& shape, const Json& tools,
   }
   const TokenId begin = id_of("<|tool_call_start|>");
   const TokenId end = id_of("<|tool_call_end|>");
-  // A mask within a call takes milliseconds at 65,536 tokens (docs/server.md): who does not ask for
-  // calls that cannot break does not wait for it, nor make others wait.
-  const bool holds_calls =
-      shape.calls_required || !spec.parallel_tool_calls || (may_call && has_strict_tool(tools));
-  if (may_call && holds_calls && begin >= 0 && end >= 0) {
+  if (may_call && begin >= 0 && end >= 0) {
     c.call_begin = begin;
     c.one_call = !spec.parallel_tool_calls;
     auto source = call_source(tools,
