@@ -52,12 +52,12 @@ std::string decode_shape_problem(const DecodeShape& shape) {
   return {};
 }
 
-// Measured on an H200 with 1.2B up to 14,000 positions, and from there along straight lines
+// Measured on an H200 with 1.2B up to 31,000 positions, and from there along straight lines
 // (docs/gpu.md): for up to 1, 2, 4 and 8 sequences. What the kernel gains without context was
 // measured with 350M to 2.6B; what it loses by attention goes with the KV heads of all layers.
 std::int64_t decode_step_most_context(std::int64_t rows, std::int64_t weight_bytes,
                                       std::int64_t kv_heads) {
-  constexpr double kMeasured[] = {30000, 50000, 28000, 9500};
+  constexpr double kMeasured[] = {30000, 50000, 28000, 7500};
   constexpr double kMeasuredBytes = 2.34e9;
   constexpr double kMeasuredHeads = 6 * 8;
   const auto gain = [](double bytes) { return 0.05 + 0.108e-9 * bytes; };  // milliseconds
