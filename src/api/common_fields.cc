@@ -14,7 +14,6 @@ constexpr std::size_t kMostStops = 32;
 constexpr std::size_t kMostStopBytes = 1024;
 constexpr std::size_t kMostBiases = 4096;
 constexpr std::size_t kMostSaltBytes = 1024;
-constexpr std::size_t kMostPrompts = 2048;
 
 void read_stops(BodyReader& reader, Request& request) {
   const Json* stop = reader.any("stop");
@@ -122,17 +121,16 @@ void read_placement(BodyReader& reader, Request& request) {
                                           request.cache_salt.size(), kMostSaltBytes));
 }
 
-std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, bool special,
-                                 const ServedModel& model) {
+std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, std::size_t most,
+                                 bool special, const ServedModel& model) {
   const Json* given = reader.any(name);
   if (!given) {
     reader.fail(name, "is missing");
     return {};
   }
   const bool many = given->is_array() && !given->empty() && !given->front().is_number();
-  if (many && given->size() > kMostPrompts) {
-    reader.fail(name,
-                fmt::format("found {} prompts, the limit is {}", given->size(), kMostPrompts));
+  if (many && given->size() > most) {
+    reader.fail(name, fmt::format("found {} prompts, the limit is {}", given->size(), most));
     return {};
   }
   std::vector<Prompt> prompts;

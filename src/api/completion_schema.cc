@@ -5,6 +5,7 @@
 namespace millrace::server {
 namespace {
 
+constexpr std::size_t kMostPrompts = 1024;
 constexpr int kDefaultTokens = 16;  // OpenAI's
 constexpr int kMostLogprobs = 20;
 
@@ -26,7 +27,7 @@ ApiResult<GenerationSpec> parse_completion(const Json& body, const ServedModel& 
   if (const Json* format = reader.object("response_format"))
     read_format(reader, "response_format", *format, shape);
 
-  for (Prompt& prompt : read_prompts(reader, "prompt", special, model)) {
+  for (Prompt& prompt : read_prompts(reader, "prompt", kMostPrompts, special, model)) {
     if (echo && (prompt.text || model.files.tokenizer))
       spec.echo.push_back(prompt.text ? std::move(*prompt.text)
                                       : model.files.tokenizer->decode(prompt.tokens));

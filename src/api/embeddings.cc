@@ -8,6 +8,8 @@
 namespace millrace::server {
 namespace {
 
+constexpr std::size_t kMostInputs = 2048;  // OpenAI's
+
 std::string base64_of(const std::vector<float>& values) {
   const std::size_t bytes = values.size() * sizeof(float);
   std::string text((bytes + 2) / 3 * 4 + 1, '\0');  // OpenSSL ends it with a zero
@@ -51,7 +53,7 @@ ApiResult<EmbeddingSpec> parse_embeddings(const Json& body, const ServedModel& m
   request.pooling = pooling == "mean" ? Pooling::Mean : Pooling::Last;
   spec.normalised = reader.boolean("normalize").value_or(true);
   const bool special = reader.boolean("add_special_tokens").value_or(true);
-  for (Prompt& prompt : read_prompts(reader, "input", special, model)) {
+  for (Prompt& prompt : read_prompts(reader, "input", kMostInputs, special, model)) {
     spec.requests.push_back(request);
     spec.requests.back().prompt = std::move(prompt.tokens);
   }

@@ -84,9 +84,9 @@ struct Prompt {
   std::vector<TokenId> tokens;
   std::optional<std::string> text;  // where that is what was given
 };
-// A text, a list of token ids, or a list of those; not one is empty.
-std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, bool special,
-                                 const ServedModel& model);
+// A text, a list of token ids, or a list of at most `most` of those; not one is empty.
+std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, std::size_t most,
+                                 bool special, const ServedModel& model);
 // A list of token ids below the vocabulary's size.
 std::vector<TokenId> read_tokens(BodyReader& reader, std::string_view name, const Json& list,
                                  const ServedModel& model);

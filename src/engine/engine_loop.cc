@@ -443,7 +443,12 @@ void EngineLoop::take_states(const StepInFlight::Part& part) {
     running.pool->add(state_);
   }
   if (!ends) return;
-  running.state->completion.embedding = running.pool->result();
+  std::vector<float> embedding = running.pool->result();
+  const bool damaged =
+      std::any_of(embedding.begin(), embedding.end(), [](float x) { return x != x; });
+  if (damaged)
+    return finish(running, FinishReason::Failed, damaged_weights(running.prompt_length - 1));
+  running.state->completion.embedding = std::move(embedding);
   finish(running, FinishReason::Stop);
 }
 

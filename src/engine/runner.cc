@@ -61,6 +61,8 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
   lay_out(limits, device_memory_.as<std::byte>(), there_);
   host_logits_ = device.allocate_pinned(static_cast<std::size_t>(limits.max_logit_rows) * vocab *
                                         sizeof(float));
+  host_states_ = device.allocate_pinned(static_cast<std::size_t>(
+      bytes_of(workspace_.normed.dtype, limits.max_rows * model.config().hidden)));
   if (!model.can_sample()) return;
   host_history_ = device.allocate_pinned(history_.bytes());
   masks_ = device.allocate(mask_bytes());
@@ -234,9 +236,6 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
 void Runner::bring_states(std::span<const StepSpan> spans) {
   const MatrixView& states = workspace_.normed;
   const std::int64_t hidden = model_->config().hidden;
-  if (host_states_.bytes() == 0)
-    host_states_ = device_->allocate_pinned(
-        static_cast<std::size_t>(bytes_of(states.dtype, limits_.max_rows * hidden)));
   std::int64_t row = 0;
   for (const StepSpan& span : spans) {
     const std::int64_t at = bytes_of(states.dtype, row * hidden);

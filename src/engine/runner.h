@@ -150,7 +150,7 @@ class Runner {
   DeviceBuffer device_tables_;
   std::vector<std::uint64_t> table_versions_;  // by slot, of what has been brought
   DeviceBuffer host_logits_;
-  DeviceBuffer host_states_;  // made when they are first wanted
+  DeviceBuffer host_states_;  // empty where the device uses the host's memory
   std::int64_t logit_count_ = 0;
   // Sampling, by slot: tokens chosen last, and what sequences have seen.
   DeviceBuffer sampled_;

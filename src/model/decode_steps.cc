@@ -184,9 +184,8 @@ void DecodeSteps::pack_weights(const ModelWeights& weights, Stream& stream) {
   }
 }
 
-const DecodeSharedLayout* DecodeSteps::layout_of(std::int64_t rows) const {
-  const DecodeSharedLayout& layout = layouts_[layout_index(rows)];
-  return layout.tiles < kDecodeFewestTiles ? nullptr : &layout;
+bool DecodeSteps::fits(std::int64_t rows) const {
+  return layouts_[layout_index(rows)].tiles >= kDecodeFewestTiles;
 }
 
 // A step takes milliseconds on a GPU.
@@ -198,12 +197,12 @@ double DecodeSteps::patience() const {
 bool DecodeSteps::can_run(const StepInput& input) const {
   const std::int64_t rows = input.batch.rows;
   return tuning_.enabled && rows >= 1 && rows <= kDecodeStepMostRows &&
-         input.batch.max_count == 1 && input.logit_count == rows && layout_of(rows) != nullptr &&
+         input.batch.max_count == 1 && input.logit_count == rows && fits(rows) &&
          (tuning_.any_context || input.longest <= most_context(rows));
 }
 
 std::int64_t DecodeSteps::most_context(std::int64_t rows) const {
-  if (layout_of(rows) == nullptr) return 0;
+  if (!fits(rows)) return 0;
   const auto layers = std::count_if(
       plan_.phases.begin(), plan_.phases.end(),
       [](const PlannedPhase& phase) { return phase.kind == DecodePhaseKind::Attention; });

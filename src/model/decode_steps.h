@@ -61,8 +61,8 @@ class DecodeSteps {
   std::vector<std::int64_t> stamps() const;
 
  private:
-  // Null where steps of so many sequences do not fit.
-  const DecodeSharedLayout* layout_of(std::int64_t rows) const;
+  // Do steps of so many sequences fit into a block's shared memory?
+  bool fits(std::int64_t rows) const;
   double patience() const;
   std::vector<DecodePhase> device_phases(const ModelWeights& weights) const;
   void pack_weights(const ModelWeights& weights, Stream& stream);
