@@ -32,7 +32,7 @@ Result<std::pair<std::string, std::string>> parse_override(const std::string& te
 CLI::Option* ModelOptions::add_to(CLI::App& app) {
   CLI::Option* model_option =
       app.add_option(
-             "model,--model", model,
+             "MODEL,--model", model,
              "A folder in Hugging Face layout, a .gguf file, or a hub name ORG/NAME[:QUANT]; with "
              "dummy weights also a known name such as LFM2-1.2B")
           ->required();
@@ -52,8 +52,11 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
   app.add_option("-c,--context", context,
                  "Most tokens of one conversation; 0: the model's, at most 32768")
       ->capture_default_str();
-  app.add_option("--kv-dtype", kv_dtype, "Cache keys and values as f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+  app.add_option(
+         "--kv-dtype,--kv-cache-dtype", kv_dtype,
+         "Cache keys and values as f32, bf16 or fp8 (half of bf16's memory and reads, at a cost in "
+         "accuracy: docs/cache.md)")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8", "fp8_e4m3"}))
       ->capture_default_str();
   app.add_option("--accuracy", accuracy,
                  "fast: a CPU rounds activations to BF16 or to eight bits, as the weights' type "
@@ -98,7 +101,8 @@ Result<EngineOptions> ModelOptions::resolve() const {
   options.load.dummy_seed = dummy_seed;
   if (!dummy_dtype.empty()) {
     options.load.dummy_dtype = parse_dtype(dummy_dtype);
-    if (!options.load.dummy_dtype || *options.load.dummy_dtype == DType::I32)
+    if (!options.load.dummy_dtype || *options.load.dummy_dtype == DType::I32 ||
+        *options.load.dummy_dtype == DType::F8_E4M3)
       return fail(ErrorCode::InvalidArgument, "--dummy-dtype: found '{}', expected a weight type",
                   dummy_dtype);
   }
