@@ -1,7 +1,5 @@
 #include "cache/cache_storage.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 
 namespace millrace {
@@ -67,20 +65,20 @@ void CacheStorage::copy_block(std::int32_t from, std::int32_t to, Stream& stream
 }
 
 void CacheStorage::poison_freed(Stream& stream) {
-  poison_.assign(static_cast<std::size_t>(std::max(kv_block_bytes(), conv_slot_bytes())),
-                 std::byte{0x7f});
+  kv_poison_.assign(static_cast<std::size_t>(kv_block_bytes()), poison_of(geometry_.kv_dtype));
+  conv_poison_.assign(static_cast<std::size_t>(conv_slot_bytes()), kPoison);
   blocks_.on_free([this, &stream](std::int32_t id) {
     const std::int64_t bytes = kv_block_bytes();
     for (int layer = 0; layer < geometry_.attention_layers; ++layer)
       for (void* base : {kv(layer).key, kv(layer).value})
-        device_->copy_in(static_cast<std::byte*>(base) + id * bytes, poison_.data(),
+        device_->copy_in(static_cast<std::byte*>(base) + id * bytes, kv_poison_.data(),
                          static_cast<std::size_t>(bytes), stream);
   });
   slots_.on_free([this, &stream](std::int32_t id) {
     const std::int64_t bytes = conv_slot_bytes();
     for (int layer = 0; layer < geometry_.conv_layers; ++layer)
       device_->copy_in(reinterpret_cast<std::byte*>(conv(layer).columns) + id * bytes,
-                       poison_.data(), static_cast<std::size_t>(bytes), stream);
+                       conv_poison_.data(), static_cast<std::size_t>(bytes), stream);
   });
 }
 

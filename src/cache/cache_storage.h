@@ -2,6 +2,7 @@
 // layers, and the pools that say who holds which.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -33,6 +34,13 @@ struct CacheGeometry {
   std::int64_t conv_bytes_per_sequence() const;
 };
 
+// Bytes of which every element is a very large but finite number. (Not NaN: kernels may multiply
+// what lies beyond a sequence's end by zero.)
+constexpr std::byte kPoison{0x7f};
+constexpr std::byte poison_of(DType dtype) {
+  return dtype == DType::F8_E4M3 ? std::byte{0x7e} : kPoison;
+}
+
 class CacheStorage {
  public:
   // blocks * block_tokens positions in all, `slots` sequences at once.
@@ -54,9 +62,8 @@ class CacheStorage {
   // Queues a copy of all keys and values of a block.
   void copy_block(std::int32_t from, std::int32_t to, Stream& stream) const;
 
-  // From now on whatever comes back to a pool is overwritten with the largest finite numbers, in
-  // order with the work on `stream`: whoever reads what is not theirs, shows it. For tests. (Not
-  // NaN: kernels may multiply what lies beyond a sequence's end by zero.)
+  // From now on whatever comes back to a pool is overwritten with poison_of() its type, in order
+  // with the work on `stream`: whoever reads what is not theirs, shows it. For tests.
   void poison_freed(Stream& stream);
 
   // Keys, or values, of one block in one attention layer; columns of one slot in a conv layer.
@@ -71,7 +78,7 @@ class CacheStorage {
   DeviceBuffer kv_;    // [layer][key, value][block][kv_head][block_tokens][head_dim]
   DeviceBuffer conv_;  // [layer][slot][ring][channels] float
   std::uint64_t table_versions_ = 0;
-  std::vector<std::byte> poison_;
+  std::vector<std::byte> kv_poison_, conv_poison_;  // of a block, of a slot
   IdPool blocks_;
   IdPool slots_;
 };

@@ -136,6 +136,7 @@ bool can_quantise(DType dtype) {
     case DType::Q4_K:
     case DType::Q5_K:
     case DType::Q6_K:
+    case DType::F8_E4M3:
       break;
   }
   return false;

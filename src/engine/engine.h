@@ -43,7 +43,7 @@ struct EngineOptions {
   std::int64_t cache_tokens = 0;   // KV room for all sequences; 0: context of two of them, on a
                                    // GPU what its memory leaves
   std::int64_t step_budget = 0;    // most tokens of one step; 0: 512, on a GPU 8192
-  std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16
+  std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16; or F8_E4M3
   bool keep_prefixes = true;       // reuse what other requests have computed
   // Guesses that a step can check for one request; each takes a column of conv state, so that wrong
   // ones are undone for free. Requests choose up to as many.

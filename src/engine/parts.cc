@@ -52,8 +52,9 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
   const std::int64_t step_budget = options.step_budget > 0 ? options.step_budget : 512;
   EngineSizes sizes;
   sizes.kv_dtype = options.kv_dtype.value_or(config.dtype == DType::F32 ? DType::F32 : DType::BF16);
-  if (sizes.kv_dtype != DType::F32 && sizes.kv_dtype != DType::BF16)
-    return fail(ErrorCode::InvalidArgument, "kv_dtype: found {}, expected F32 or BF16",
+  if (sizes.kv_dtype != DType::F32 && sizes.kv_dtype != DType::BF16 &&
+      sizes.kv_dtype != DType::F8_E4M3)
+    return fail(ErrorCode::InvalidArgument, "kv_dtype: found {}, expected F32, BF16 or F8_E4M3",
                 to_string(sizes.kv_dtype));
   sizes.context =
       options.context > 0 ? options.context : std::min(config.max_position, kDefaultContext);

@@ -166,7 +166,7 @@ Result<DType> read_dtype(const Reader& reader) {
   if (!name) name = MILLRACE_TRY(reader.string("torch_dtype"));
   if (!name) return DType::BF16;
   const std::optional<DType> dtype = parse_dtype(*name);
-  if (!dtype || is_quantised(*dtype) || *dtype == DType::I32)
+  if (!dtype || is_quantised(*dtype) || *dtype == DType::I32 || *dtype == DType::F8_E4M3)
     return fail(ErrorCode::Unsupported,
                 "{}: dtype: found '{}', expected float32, float16 or bfloat16", reader.origin(),
                 *name);

@@ -231,6 +231,7 @@ void DecodeSteps::launch(const StepInput& input, const Workspace& workspace,
   p.patience = static_cast<std::int64_t>(patience() * 1e9);
   p.jam = tuning_.jam;
   const CacheGeometry& geometry = cache.geometry();
+  launch.fp8_cache = geometry.kv_dtype == DType::F8_E4M3;
   if (geometry.conv_layers > 0) {
     const ConvStateView first = cache.conv(0);
     p.conv_states = first.columns;

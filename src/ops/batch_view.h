@@ -34,6 +34,11 @@ struct BatchView {
   std::int64_t table_stride = 0;
 };
 
+// What keys and values may be kept as.
+constexpr bool is_cache_type(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::BF16 || dtype == DType::F8_E4M3;
+}
+
 // One attention layer's cache. Block b holds positions [b*16, b*16+16) of whoever refers to it.
 // Key and value: [blocks][kv_heads][block_tokens][head_dim].
 struct KvView {

@@ -1,11 +1,13 @@
 #include "ops/case_data.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
 #include "base/check.h"
 #include "tensor/decode_row.h"
+#include "tensor/fp8.h"
 #include "tensor/quant_blocks.h"
 
 namespace millrace {
@@ -66,6 +68,11 @@ void random_row(CaseRandom& random, DType dtype, std::int64_t k, float largest, 
         std::memcpy(at, &half, sizeof(half));
         break;
       }
+      case DType::F8_E4M3:
+        // Without -0: see device/gpu/gpu_fp8.h.
+        *static_cast<F8E4M3*>(at) = {
+            fp8_from_float(std::fabs(value) < 0x1p-9f ? 0.0f : value, Fp8::Ocp)};
+        break;
       default:
         random_block(random, dtype, largest, at);
     }
@@ -129,6 +136,8 @@ void poison(float* data, std::int64_t count) {
 void poison(void* data, DType dtype, std::int64_t count) {
   if (dtype == DType::BF16)
     std::fill_n(static_cast<std::uint16_t*>(data), count, kPoisonHalf);
+  else if (dtype == DType::F8_E4M3)
+    std::fill_n(static_cast<std::uint8_t*>(data), count, kPoisonByte);
   else
     std::fill_n(static_cast<std::uint32_t*>(data), count, kPoisonBits);
 }

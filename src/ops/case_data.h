@@ -75,8 +75,9 @@ std::int64_t copies_beyond_cache(std::int64_t bytes);
 // What an element holds before anybody writes it: a NaN of an unusual pattern.
 constexpr std::uint32_t kPoisonBits = 0x7fc0dead;
 constexpr std::uint16_t kPoisonHalf = 0x7fdd;  // of a BF16
+constexpr std::uint8_t kPoisonByte = 0x7f;     // of an FP8
 void poison(float* data, std::int64_t count);
-void poison(void* data, DType dtype, std::int64_t count);  // F32, I32 or BF16
+void poison(void* data, DType dtype, std::int64_t count);  // or I32
 
 // A step of some sequences, their blocks scattered over a pool.
 struct CaseSpan {

@@ -14,6 +14,7 @@
 #include "ops/case_data.h"
 #include "ops/case_image.h"
 #include "ops/op_cases.h"
+#include "tensor/fp8.h"
 #include "tensor/half.h"
 
 namespace millrace {
@@ -177,14 +178,18 @@ class CaseInstance : public OpInstance {
   }
 
   static std::uint32_t poison_of(DType dtype) {
+    if (dtype == DType::F8_E4M3) return kPoisonByte;
     return dtype == DType::BF16 ? kPoisonHalf : kPoisonBits;
   }
   static std::uint32_t bits_at(DType dtype, const void* data, std::int64_t i) {
+    if (dtype == DType::F8_E4M3) return static_cast<const std::uint8_t*>(data)[i];
     if (dtype == DType::BF16) return static_cast<const std::uint16_t*>(data)[i];
     return static_cast<const std::uint32_t*>(data)[i];
   }
   static double value_at(DType dtype, const void* data, std::int64_t i) {
     if (dtype == DType::I32) return static_cast<const std::int32_t*>(data)[i];
+    if (dtype == DType::F8_E4M3)
+      return fp8_to_float(static_cast<const F8E4M3*>(data)[i].bits, Fp8::Ocp);
     if (dtype == DType::BF16) return to_float(static_cast<const BF16*>(data)[i]);
     return static_cast<const float*>(data)[i];
   }

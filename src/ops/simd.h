@@ -16,6 +16,7 @@
 #endif
 
 #include "tensor/dtype.h"
+#include "tensor/fp8.h"
 #include "tensor/quant_blocks.h"
 
 #define MILLRACE_INLINE static inline __attribute__((always_inline))
@@ -170,6 +171,41 @@ MILLRACE_INLINE Floats widen_f16(const F16* from) {
 #endif
 }
 
+// Lane by lane: a where `mask` is -1, b where it is 0.
+MILLRACE_INLINE Floats select(Ints mask, Floats a, Floats b) {
+  return __builtin_bit_cast(
+      Floats, (__builtin_bit_cast(Ints, a) & mask) | (__builtin_bit_cast(Ints, b) & ~mask));
+}
+
+// OCP's E4M3: see tensor/fp8.h.
+MILLRACE_INLINE Floats widen_fp8(const F8E4M3* from) {
+  const auto bytes = __builtin_bit_cast(Words, widen(&from->bits));
+  // Exponent and fraction in a float's place are the value times 2^-120, also for subnormals.
+  const Words magnitude = bytes & 0x7fu;
+  const Words finite = as_words(as_floats(magnitude << 20) * 0x1p120f);
+  const Words is_nan = __builtin_bit_cast(Words, magnitude == 0x7fu);
+  return as_floats(finite | (is_nan & 0x7fc00000u) | ((bytes & 0x80u) << 24));
+}
+
+// Round to nearest even; what is too large becomes the largest, -0 becomes 0 (see
+// device/gpu/gpu_fp8.h); NaN stays NaN.
+MILLRACE_INLINE void narrow_fp8(F8E4M3* to, Floats values) {
+  const Words bits = as_words(values);
+  const Words is_nan = __builtin_bit_cast(Words, values != values);
+  const Floats size = as_floats(bits & 0x7fffffffu);
+  const Floats bounded = select(size > 448.0f, splat(448.0f), size);
+  const Words at = as_words(bounded);
+  const Words normal = ((at + 0x7ffffu + ((at >> 20) & 1u)) >> 20) - (120u << 3);
+  // Below 2^-6 numbers are 2^-9 apart: counted by adding what leaves no smaller digits.
+  const Words small = as_words(bounded * 0x1p9f + 0x1.8p23f) - 0x4b400000u;
+  const Words is_small = __builtin_bit_cast(Words, bounded < 0x1p-6f);
+  const Words finite = (normal & ~is_small) | (small & is_small);
+  const Words is_zero = __builtin_bit_cast(Words, finite == 0u);
+  const Words code = (finite & ~is_nan) | (is_nan & 0x7fu) | ((bits >> 24) & 0x80u & ~is_zero);
+  const Bytes bytes = __builtin_convertvector(code, Bytes);
+  __builtin_memcpy(to, &bytes, sizeof(bytes));
+}
+
 // What one cache element is, and vectors of it.
 template <DType>
 struct CacheElement;
@@ -181,6 +217,10 @@ template <>
 struct CacheElement<DType::BF16> {
   using Type = BF16;
 };
+template <>
+struct CacheElement<DType::F8_E4M3> {
+  using Type = F8E4M3;
+};
 MILLRACE_INLINE Floats widen_any(const float* from) {
   return load(from);
 }
@@ -190,17 +230,14 @@ MILLRACE_INLINE Floats widen_any(const BF16* from) {
 MILLRACE_INLINE Floats widen_any(const F16* from) {
   return widen_f16(from);
 }
+MILLRACE_INLINE Floats widen_any(const F8E4M3* from) {
+  return widen_fp8(from);
+}
 
 MILLRACE_INLINE Floats maximum(Floats a, Floats b) {
   const Ints keep = a > b;
   return __builtin_bit_cast(
       Floats, (__builtin_bit_cast(Ints, a) & keep) | (__builtin_bit_cast(Ints, b) & ~keep));
-}
-
-// Lane by lane: a where `mask` is -1, b where it is 0.
-MILLRACE_INLINE Floats select(Ints mask, Floats a, Floats b) {
-  return __builtin_bit_cast(
-      Floats, (__builtin_bit_cast(Ints, a) & mask) | (__builtin_bit_cast(Ints, b) & ~mask));
 }
 
 // 0, 1, 2, ...

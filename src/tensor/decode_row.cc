@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "tensor/fp8.h"
 #include "tensor/quant_blocks.h"
 
 namespace millrace {
@@ -124,6 +125,10 @@ void decode_row(DType dtype, const void* row, std::int64_t count, float* out) {
       return;
     case DType::BF16:
       for (std::int64_t i = 0; i < count; ++i) out[i] = to_float(load<BF16>(row, i));
+      return;
+    case DType::F8_E4M3:
+      for (std::int64_t i = 0; i < count; ++i)
+        out[i] = fp8_to_float(load<F8E4M3>(row, i).bits, Fp8::Ocp);
       return;
     case DType::Q8_0:
       return decode_blocks<BlockQ8_0>(row, count, block_size, out);

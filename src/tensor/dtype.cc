@@ -11,7 +11,7 @@ namespace millrace {
 namespace {
 
 // Quantised layouts as ggml's block structs define them (ggml-common.h).
-constexpr std::array<DTypeLayout, 12> kLayouts = {{
+constexpr std::array<DTypeLayout, 13> kLayouts = {{
     {"F32", 1, 4},
     {"F16", 1, 2},
     {"BF16", 1, 2},
@@ -24,6 +24,7 @@ constexpr std::array<DTypeLayout, 12> kLayouts = {{
     {"Q4_K", 256, 144},
     {"Q5_K", 256, 176},
     {"Q6_K", 256, 210},
+    {"F8_E4M3", 1, 1},
 }};
 
 }  // namespace
@@ -45,6 +46,7 @@ std::optional<DType> parse_dtype(std::string_view name) {
   if (upper == "FLOAT32" || upper == "FLOAT") return DType::F32;
   if (upper == "FLOAT16" || upper == "HALF") return DType::F16;
   if (upper == "BFLOAT16") return DType::BF16;
+  if (upper == "FP8" || upper == "FP8_E4M3") return DType::F8_E4M3;
   for (std::size_t i = 0; i < kLayouts.size(); ++i)
     if (kLayouts[i].name == upper) return static_cast<DType>(i);
   return std::nullopt;

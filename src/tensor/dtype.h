@@ -20,6 +20,7 @@ enum class DType : std::uint8_t {
   Q4_K,
   Q5_K,
   Q6_K,
+  F8_E4M3,  // OCP's; of the cache alone: see tensor/fp8.h
 };
 
 // How a row of elements lies in memory: blocks of `block_size` elements, `block_bytes` each.
@@ -42,7 +43,7 @@ inline bool is_quantised(DType dtype) {
 // Bytes of `count` consecutive elements; count must be a multiple of the block size.
 std::int64_t bytes_of(DType dtype, std::int64_t count);
 
-// "bf16", "BF16", "bfloat16", "q4_k": as people and config files write it.
+// "bf16", "BF16", "bfloat16", "q4_k", "fp8": as people and config files write it.
 std::optional<DType> parse_dtype(std::string_view name);
 
 }  // namespace millrace

@@ -12,6 +12,11 @@
 
 namespace millrace {
 
+// An element of DType::F8_E4M3.
+struct F8E4M3 {
+  std::uint8_t bits;
+};
+
 enum class Fp8 { Ocp, Fnuz };
 
 constexpr float largest(Fp8 encoding) {

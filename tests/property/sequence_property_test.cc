@@ -29,6 +29,7 @@ std::vector<Setting> settings() {
     if (device == "emulated") {  // slow: one of each kind
       all.push_back({device, "dense_bf16", DType::BF16});
       all.push_back({device, "dense_k4", DType::F32});
+      all.push_back({device, "dense_bf16", DType::F8_E4M3, true});
       all.push_back({device, "moe_bf16", DType::BF16, true});
       continue;
     }
@@ -36,6 +37,7 @@ std::vector<Setting> settings() {
     all.push_back({device, "dense_bf16", DType::BF16});
     all.push_back({device, "dense_adjust", DType::BF16});
     all.push_back({device, "dense_k4", DType::F32});
+    all.push_back({device, "dense_bf16", DType::F8_E4M3, device != "cpu"});
     all.push_back({device, "moe_f32", DType::F32});
     all.push_back({device, "moe_bf16", DType::BF16});
     if (device == "cpu") {
@@ -73,16 +75,16 @@ class SequenceProperty : public ::testing::TestWithParam<Setting> {
 
   // Memory full of the largest finite numbers: whoever reads what nobody wrote, shows it.
   static void poison(SmallStack& stack) {
-    const auto taint = [&](void* data, std::int64_t bytes) {
-      stack.upload(data, std::vector<std::byte>(static_cast<std::size_t>(bytes), std::byte{0x7f}));
+    const auto taint = [&](void* data, std::int64_t bytes, std::byte with = kPoison) {
+      stack.upload(data, std::vector<std::byte>(static_cast<std::size_t>(bytes), with));
     };
     const CacheGeometry& g = stack.cache().geometry();
     const std::int64_t blocks = stack.cache().blocks().count();
     for (int i = 0; i < g.attention_layers; ++i) {
       const std::int64_t bytes =
           bytes_of(g.kv_dtype, blocks * g.kv_heads * g.block_tokens * g.head_dim);
-      taint(stack.cache().kv(i).key, bytes);
-      taint(stack.cache().kv(i).value, bytes);
+      taint(stack.cache().kv(i).key, bytes, poison_of(g.kv_dtype));
+      taint(stack.cache().kv(i).value, bytes, poison_of(g.kv_dtype));
     }
     for (int i = 0; i < g.conv_layers; ++i)
       taint(stack.cache().conv(i).columns,

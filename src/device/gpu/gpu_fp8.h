@@ -5,6 +5,12 @@
 //   number
 //                            where they are too large
 //   unpack_fp8(bytes, out)   four floats
+//
+// Caches are OCP's bytes on every GPU, so that whoever reads one need not ask where it was written.
+// Where the instructions are FNUZ's they take a byte for half of what it means, and have a number
+// for each of OCP's but -0, which is never stored: halving and doubling is all there is to it.
+//   widen(F8E4M3), narrow<F8E4M3>(x), store4(F8E4M3*, Floats4)
+//   kFp8Unit                         what has to be multiplied to unpack_fp8() of a cache's bytes
 #pragma once
 
 #include "device/gpu/gpu.h"
@@ -87,6 +93,31 @@ inline __device__ void unpack_fp8(std::uint32_t bytes, float (&out)[4]) {
 }
 
 #endif
+
+constexpr float kFp8Unit = kFp8 == Fp8::Fnuz ? 2.0f : 1.0f;
+
+// Four numbers as a cache's bytes; what is too large becomes 448.
+inline __device__ std::uint32_t pack_cached_fp8(const Floats4& v) {
+  // Comparisons, so that a NaN passes.
+  const auto fit = [](float x) {
+    if constexpr (kFp8 == Fp8::Ocp) return fabsf(x) <= 0x1p-10f ? 0.0f : x;
+    return x > 448.0f ? 224.0f : x < -448.0f ? -224.0f : 0.5f * x;
+  };
+  return pack_fp8(fit(v.x), fit(v.y), fit(v.z), fit(v.w));
+}
+
+inline __device__ float widen(F8E4M3 x) {
+  float values[4];
+  unpack_fp8(x.bits, values);
+  return kFp8Unit * values[0];
+}
+template <>
+inline __device__ F8E4M3 narrow<F8E4M3>(float x) {
+  return {static_cast<std::uint8_t>(pack_cached_fp8({x, 0, 0, 0}) & 0xffu)};
+}
+inline __device__ void store4(F8E4M3* p, Floats4 v) {
+  *reinterpret_cast<std::uint32_t*>(p) = pack_cached_fp8(v);
+}
 
 }  // namespace MILLRACE_GPU_WORDS
 }  // namespace millrace::gpu

@@ -172,7 +172,7 @@ class AttentionInstance final : public CaseInstance<Attention> {
 
 std::vector<OpCase> attention_cases() {
   std::vector<Sizes> sizes;
-  for (const DType kv : {DType::F32, DType::BF16}) {
+  for (const DType kv : {DType::F32, DType::BF16, DType::F8_E4M3}) {
     sizes.push_back({"first token", 4, 2, 64, kv, {{1, 0}}});
     sizes.push_back({"prompt", 8, 2, 64, kv, {{53, 0}}});
     sizes.push_back({"chunk", 4, 2, 32, kv, {{40, 21}}});
@@ -199,6 +199,7 @@ std::vector<OpCase> attention_cases() {
     full("decode at 1024", {{1, 1023}});
     full("decode at 8192", {{1, 8191}});
     full("8 decodes at 1024", std::vector<CaseSpan>(8, {1, 1023}));
+    full("64 decodes at 1024", std::vector<CaseSpan>(64, {1, 1023}));
     full("prompt of 512", {{512, 0}});
     full("512 after 7680", {{512, 7680}});
     full("prompt of 8192", {{8192, 0}});

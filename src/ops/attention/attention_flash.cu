@@ -17,9 +17,10 @@
 //   decode   (spans of one token): the waves of several blocks share out the sequence's cache
 //            blocks; the last of them to finish puts the parts together
 #include <algorithm>
+#include <type_traits>
 
-#include "device/gpu/gpu_mma.h"
 #include "ops/attention/attention_flash.h"
+#include "ops/attention/attention_flash_cache.cuh"
 #include "ops/gpu_support.h"
 
 namespace millrace::MILLRACE_GPU {
@@ -30,20 +31,22 @@ constexpr float kLog2E = 1.44269504f;
 
 // What one wave holds of 16 * kTiles query rows; kHalves 1 leaves rows 8 to 15 of a tile out.
 // Positions are counted in 32 bits: the engine's contexts are far below.
-template <int kDim, int kTiles, int kHalves>
+template <typename Cache, int kDim, int kTiles, int kHalves>
 class WaveAttention {
  public:
+  using Element = typename Cache::Element;
+  using Bits = typename Cache::Bits;
   static constexpr int kChunks = kDim / 32;
   static constexpr int kColumns = kDim / 8;  // products that make a row of `out`
   // Cache blocks that are worked on at once: as many as registers hold, since every turn may have
   // to rescale the sums.
-  static constexpr int kBlocks = kDim <= 64 ? 2 : 1;
+  static constexpr int kBlocks = kDim > 64 ? 1 : kTiles == 1 && sizeof(Element) == 1 ? 4 : 2;
   static constexpr int kTurn = kBlocks * kBlockTokens;  // tokens
 
   // Sequence memory of one (span, KV head), and which positions this wave's rows may see.
   struct Keys {
-    const BF16* key;
-    const BF16* value;
+    const Element* key;
+    const Element* value;
     const std::int32_t* blocks;
     std::int64_t block_stride;  // elements from block to block
     std::int64_t head_offset;   // elements to this head's part of a block
@@ -75,7 +78,8 @@ class WaveAttention {
     position[m][half] = query ? at : -1;
     for (int c = 0; c < kChunks; ++c)
       q[m][c][half] =
-          query ? *reinterpret_cast<const gpu::Bits16*>(query + 32 * c + 8 * t) : gpu::Bits16{};
+          query ? Cache::query(*reinterpret_cast<const gpu::Bits16*>(query + 32 * c + 8 * t))
+                : gpu::Bits16{};
   }
 
   // Turns first_turn, first_turn + step, ... up to the one that holds range.last. The keys of the
@@ -127,21 +131,20 @@ class WaveAttention {
   __device__ void load_keys(const Keys& keys, int turn, const Range& range) {
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const BF16* at = keys.key + place(keys, turn, b, range);
+      const Element* at = keys.key + place(keys, turn, b, range);
       for (int n = 0; n < 2; ++n)
         for (int c = 0; c < kChunks; ++c)
-          k[b][n][c] =
-              *reinterpret_cast<const gpu::Bits16*>(at + (8 * n + g) * kDim + 32 * c + 8 * t);
+          k[b][n][c] = *reinterpret_cast<const Bits*>(at + (8 * n + g) * kDim + 32 * c + 8 * t);
     }
   }
 
   template <bool kMasked>
   __device__ void visit(const Keys& keys, int turn, int next, const Range& range) {
-    gpu::Bits16 v[kBlocks][4][kDim / 64];
+    Bits v[kBlocks][4][kDim / 64];
     const int base = turn * kTurn;
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const BF16* at = keys.value + place(keys, turn, b, range);
+      const Element* at = keys.value + place(keys, turn, b, range);
       for (int i = 0; i < 4; ++i) {
         const int token = 2 * t + i % 2 + i / 2 * 8;
         const int where = base + b * kBlockTokens + token;
@@ -149,8 +152,7 @@ class WaveAttention {
         const bool visible = !kMasked || (where >= range.first && where <= range.last);
         for (int h = 0; h < kDim / 64; ++h)
           v[b][i][h] =
-              visible ? *reinterpret_cast<const gpu::Bits16*>(at + token * kDim + 64 * h + 8 * g)
-                      : gpu::Bits16{};
+              visible ? *reinterpret_cast<const Bits*>(at + token * kDim + 64 * h + 8 * g) : Bits{};
       }
     }
     // Neighbouring products add to different sums: each waits for the one before it otherwise.
@@ -160,19 +162,29 @@ class WaveAttention {
 #pragma unroll
       for (int step = 0; step < 2; ++step)
 #pragma unroll
-        for (int n = 0; n < 2 * kBlocks; ++n)
+        for (int n = 0; n < 2 * kBlocks; ++n) {
+          const Bits& eight = k[n / 2][n % 2][c];
+          const gpu::Halves4 key = step == 0 ? Cache::first_four(eight) : Cache::last_four(eight);
 #pragma unroll
           for (int m = 0; m < kTiles; ++m) {
             const gpu::Bits16 low = q[m][c][0];
             gpu::Bits16 high = {};
             if constexpr (kHalves == 2) high = q[m][c][1];
-            const gpu::Bits16 key = k[n / 2][n % 2][c];
             if (step == 0)
-              gpu::mma_16x8x16(scores[m][n], {low.x, high.x, low.y, high.y}, {key.x, key.y});
+              Cache::multiply(scores[m][n], {low.x, high.x, low.y, high.y}, {key.x, key.y});
             else
-              gpu::mma_16x8x16(scores[m][n], {low.z, high.z, low.w, high.w}, {key.z, key.w});
+              Cache::multiply(scores[m][n], {low.z, high.z, low.w, high.w}, {key.x, key.y});
           }
+        }
     load_keys(keys, next, range);
+    gpu::Halves4 wide[kBlocks][4][kDim / 64][2];  // values as factors
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b)
+      for (int i = 0; i < 4; ++i)
+        for (int h = 0; h < kDim / 64; ++h) {
+          wide[b][i][h][0] = Cache::first_four(v[b][i][h]);
+          wide[b][i][h][1] = Cache::last_four(v[b][i][h]);
+        }
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
       std::uint32_t p[2][2 * kBlocks] = {};  // [half][n]: weights of tokens 2t, 2t+1 of product n
@@ -182,10 +194,11 @@ class WaveAttention {
 #pragma unroll
         for (int j = 0; j < kColumns; ++j) {
           const int part = j / 8;
-          const std::uint32_t low = pair(v[b][0][part], v[b][1][part], j % 8);
-          const std::uint32_t high = pair(v[b][2][part], v[b][3][part], j % 8);
-          gpu::mma_16x8x16(out[m][j], {p[0][2 * b], p[1][2 * b], p[0][2 * b + 1], p[1][2 * b + 1]},
-                           {low, high});
+          const auto& rows = wide[b];
+          const std::uint32_t low = pair(rows[0][part], rows[1][part], j % 8);
+          const std::uint32_t high = pair(rows[2][part], rows[3][part], j % 8);
+          Cache::multiply(out[m][j], {p[0][2 * b], p[1][2 * b], p[0][2 * b + 1], p[1][2 * b + 1]},
+                          {low, high});
         }
     }
   }
@@ -225,33 +238,34 @@ class WaveAttention {
       const float low = gpu::exp2_fast(fmaf(scores[n][2 * h], range.scale, -zero));
       const float high = gpu::exp2_fast(fmaf(scores[n][2 * h + 1], range.scale, -zero));
       sum += low + high;
-      p[n] = gpu::pack_bf16(low, high);
+      p[n] = Cache::pack(low, high);
     }
     total[m][h] += sum;
   }
 
-  static __device__ std::uint32_t word(const gpu::Bits16& v, int i) {
-    return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
+  static __device__ std::uint32_t word(const gpu::Halves4 (&v)[2], int i) {
+    return i % 2 == 0 ? v[i / 2].x : v[i / 2].y;
   }
   // Element j of two rows of eight, in one word.
-  static __device__ std::uint32_t pair(const gpu::Bits16& a, const gpu::Bits16& b, int j) {
+  static __device__ std::uint32_t pair(const gpu::Halves4 (&a)[2], const gpu::Halves4 (&b)[2],
+                                       int j) {
     const std::uint32_t low = word(a, j / 2);
     const std::uint32_t high = word(b, j / 2);
     return j % 2 == 0 ? (low & 0xffffu) | high << 16 : low >> 16 | (high & 0xffff0000u);
   }
 
-  gpu::Bits16 k[kBlocks][2][kChunks];  // of the turn that comes
+  Bits k[kBlocks][2][kChunks];  // of the turn that comes
 };
 
 __device__ int not_negative(int i) {
   return i < 0 ? 0 : i;
 }
 
-template <int kDim, int kTiles, int kHalves>
-__device__ typename WaveAttention<kDim, kTiles, kHalves>::Keys keys_of(const AttentionParams& p,
-                                                                       const SpanView& span,
-                                                                       int kv_head) {
-  return {static_cast<const BF16*>(p.cache.key), static_cast<const BF16*>(p.cache.value),
+template <typename Wave, int kDim>
+__device__ typename Wave::Keys keys_of(const AttentionParams& p, const SpanView& span,
+                                       int kv_head) {
+  using Element = typename Wave::Element;
+  return {static_cast<const Element*>(p.cache.key), static_cast<const Element*>(p.cache.value),
           p.batch.block_tables + span.table * p.batch.table_stride,
           std::int64_t{p.cache.kv_heads} * kBlockTokens * kDim,
           std::int64_t{kv_head} * kBlockTokens * kDim};
@@ -263,7 +277,7 @@ template <int kDim>
 constexpr int kPrefillTiles = kDim <= 64 ? 2 : 1;
 
 // Grid: token tiles of the longest span, KV heads, spans. Rounded up to whole tokens a wave.
-template <int kDim>
+template <typename Cache, int kDim>
 __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 1)
     flash_prefill(AttentionParams p, int group) {
   gpu::wait_for_previous();
@@ -276,7 +290,7 @@ __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 1)
   const int first_token = (tile * kPrefillWaves + wave) * per_wave;
   if (span.count == 1 || first_token >= span.count) return;
   const int kv_head = static_cast<int>(blockIdx.y);
-  using Wave = WaveAttention<kDim, kPrefillTiles<kDim>, 2>;
+  using Wave = WaveAttention<Cache, kDim, kPrefillTiles<kDim>, 2>;
   Wave state;
   const auto* q = static_cast<const BF16*>(p.q.data);
 #pragma unroll
@@ -299,7 +313,7 @@ __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 1)
     range.first = not_negative(span.position + first_token - p.window + 1);
     range.all_from = not_negative(range.last - p.window + 1);
   }
-  const auto keys = keys_of<kDim, kPrefillTiles<kDim>, 2>(p, span, kv_head);
+  const auto keys = keys_of<Wave, kDim>(p, span, kv_head);
   state.walk(keys, range.first / Wave::kTurn, 1, range);
   state.finish();
   auto* out = static_cast<BF16*>(p.out.data);
@@ -336,7 +350,7 @@ struct Part {
 };
 
 // Grid: parts, KV heads, spans. Turn i of a sequence belongs to wave i % (parts * waves).
-template <int kDim>
+template <typename Cache, int kDim>
 __global__ void __launch_bounds__(kDecodeThreads)
     flash_decode(AttentionParams p, int group, Part<kDim>* parts, int* arrivals) {
   __shared__ Part<kDim> shared[kDecodeWaves];
@@ -347,13 +361,13 @@ __global__ void __launch_bounds__(kDecodeThreads)
   if (span.count != 1) return;
   const int kv_head = static_cast<int>(blockIdx.y);
   const int wave = static_cast<int>(threadIdx.x) / gpu::kWave;
-  using Wave = WaveAttention<kDim, 1, 1>;
+  using Wave = WaveAttention<Cache, kDim, 1, 1>;
   Wave state;
   const int last = span.position;
   const auto* q = static_cast<const BF16*>(p.q.data) + span.first_row * p.q.stride;
   state.load_query(0, 0, state.g < group ? q + (kv_head * group + state.g) * kDim : nullptr, last);
   const int first = p.window > 0 ? not_negative(last - p.window + 1) : 0;
-  const auto keys = keys_of<kDim, 1, 1>(p, span, kv_head);
+  const auto keys = keys_of<Wave, kDim>(p, span, kv_head);
   state.walk(keys, first / Wave::kTurn + static_cast<int>(blockIdx.x) * kDecodeWaves + wave,
              static_cast<int>(gridDim.x) * kDecodeWaves,
              {first, last, first, last, p.window, p.scale * kLog2E});
@@ -422,12 +436,12 @@ __global__ void __launch_bounds__(kDecodeThreads)
   if (threadIdx.x == 0) arrivals[pair] = 0;  // for the next launch
 }
 
-template <int kDim>
+template <typename Cache, int kDim>
 void run_prefill(const AttentionParams& p, Stream& stream) {
   const int group = p.heads / p.cache.kv_heads;
   const std::int64_t tokens = std::int64_t{kPrefillWaves} * (16 * kPrefillTiles<kDim> / group);
   gpu::launch(
-      flash_prefill<kDim>,
+      flash_prefill<Cache, kDim>,
       {.grid = {static_cast<unsigned>((p.batch.max_count + tokens - 1) / tokens),
                 static_cast<unsigned>(p.cache.kv_heads), static_cast<unsigned>(p.batch.span_count)},
        .block = {kPrefillWaves * gpu::kWave},
@@ -435,7 +449,7 @@ void run_prefill(const AttentionParams& p, Stream& stream) {
       stream, p, group);
 }
 
-template <int kDim>
+template <typename Cache, int kDim>
 void run_decode(const AttentionParams& p, Stream& stream) {
   const int group = p.heads / p.cache.kv_heads;
   const auto kv_heads = static_cast<unsigned>(p.cache.kv_heads);
@@ -448,11 +462,26 @@ void run_decode(const AttentionParams& p, Stream& stream) {
                       std::max<std::int64_t>(1, kFlashMostParts / pairs));
   auto* parts = static_cast<Part<kDim>*>(p.workspace);
   auto* arrivals = reinterpret_cast<int*>(parts + kFlashMostParts);
-  gpu::launch(flash_decode<kDim>,
+  gpu::launch(flash_decode<Cache, kDim>,
               {.grid = {static_cast<unsigned>(splits), kv_heads, spans},
                .block = {kDecodeThreads},
                .overlaps = true},
               stream, p, group, parts, arrivals);
+}
+
+// kernel(Cache, head_dim) for the cache at hand.
+template <typename Kernel>
+void for_cache(const KvView& cache, const Kernel& kernel) {
+  const auto for_dim = [&](auto type) {
+    if (cache.head_dim == 64)
+      kernel(type, std::integral_constant<int, 64>());
+    else
+      kernel(type, std::integral_constant<int, 128>());
+  };
+  if (cache.dtype == DType::F8_E4M3)
+    for_dim(Fp8Cache());
+  else
+    for_dim(Bf16Cache());
 }
 
 }  // namespace
@@ -460,20 +489,13 @@ void run_decode(const AttentionParams& p, Stream& stream) {
 void run_flash_decode(const AttentionParams& p, Stream& stream) {
   // Decodes have spans to themselves: when every span has more rows there are none.
   if (p.batch.max_count > 1 && p.batch.span_count == 1) return;
-  if (p.cache.head_dim == 64)
-    run_decode<64>(p, stream);
-  else
-    run_decode<128>(p, stream);
+  for_cache(p.cache, [&](auto cache, auto dim) { run_decode<decltype(cache), dim>(p, stream); });
 }
 
 void run_flash_attention(const AttentionParams& p, Stream& stream) {
   if (p.batch.rows == 0) return;
-  if (p.batch.max_count > 1) {
-    if (p.cache.head_dim == 64)
-      run_prefill<64>(p, stream);
-    else
-      run_prefill<128>(p, stream);
-  }
+  if (p.batch.max_count > 1)
+    for_cache(p.cache, [&](auto cache, auto dim) { run_prefill<decltype(cache), dim>(p, stream); });
   run_flash_decode(p, stream);
 }
 

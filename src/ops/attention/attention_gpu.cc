@@ -10,14 +10,17 @@ namespace {
 std::string rejects(const Attention::Key& key, const DeviceTraits&) {
   if (key.head_dim > 256) return "heads of at most 256 dimensions";
   if (key.group > 8) return "at most 8 query heads a KV head";
-  if (key.kv != DType::F32 && key.kv != DType::BF16) return "a cache of F32 or BF16";
+  if (!is_cache_type(key.kv)) return "a cache of F32, BF16 or FP8";
   return gpu_activation_problem(key.activation);
 }
 
 std::string flash_rejects(const Attention::Key& key, const DeviceTraits& traits) {
   if (key.head_dim != 64 && key.head_dim != 128) return "heads of 64 or 128 dimensions";
   if (key.group > 8) return "at most 8 query heads a KV head";
-  if (key.activation != DType::BF16 || key.kv != DType::BF16) return "BF16 rows and cache";
+  if (key.activation != DType::BF16) return "BF16 rows";
+  // AMD's kernel, attention_mfma.cu, does not know FP8 yet.
+  const bool fp8 = key.kv == DType::F8_E4M3 && traits.backend != Backend::Hip;
+  if (key.kv != DType::BF16 && !fp8) return "another cache";
   if (traits.backend == Backend::Cuda && traits.arch < 80)
     return "needs an NVIDIA GPU of sm_80 or later";
   return {};

@@ -1,5 +1,6 @@
 // The fallback and oracle for any shape: a block per row and KV head, a wave per query head of the
 // group. A lane takes a key at a time; keys are visited in tiles of kWave, in order of position.
+#include "device/gpu/gpu_fp8.h"
 #include "ops/attention/attention_gpu.h"
 #include "ops/gpu_support.h"
 
@@ -72,7 +73,9 @@ template <typename T>
 void run_typed(const AttentionParams& p, Stream& stream) {
   const auto group = static_cast<unsigned>(p.heads / p.cache.kv_heads);
   gpu::launch(
-      p.cache.dtype == DType::BF16 ? attention<T, BF16> : attention<T, float>,
+      p.cache.dtype == DType::BF16      ? attention<T, BF16>
+      : p.cache.dtype == DType::F8_E4M3 ? attention<T, F8E4M3>
+                                        : attention<T, float>,
       {.grid = {static_cast<unsigned>(p.batch.rows), static_cast<unsigned>(p.cache.kv_heads)},
        .block = {group * gpu::kWave},
        .overlaps = true},

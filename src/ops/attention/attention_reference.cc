@@ -5,14 +5,16 @@
 #include <vector>
 
 #include "ops/attention/attention_kernels.h"
+#include "tensor/fp8.h"
 #include "tensor/half.h"
 
 namespace millrace {
 namespace {
 
 double cached(const void* cache, DType dtype, std::int64_t at) {
-  return dtype == DType::F32 ? static_cast<const float*>(cache)[at]
-                             : to_float(static_cast<const BF16*>(cache)[at]);
+  if (dtype == DType::F32) return static_cast<const float*>(cache)[at];
+  if (dtype == DType::BF16) return to_float(static_cast<const BF16*>(cache)[at]);
+  return fp8_to_float(static_cast<const F8E4M3*>(cache)[at].bits, Fp8::Ocp);
 }
 
 void run_reference(const AttentionParams& params, Stream&) {
@@ -58,7 +60,7 @@ void run_reference(const AttentionParams& params, Stream&) {
 }
 
 std::string rejects(const Attention::Key& key, const DeviceTraits&) {
-  return key.activation != DType::F32 || (key.kv != DType::F32 && key.kv != DType::BF16)
+  return key.activation != DType::F32 || !is_cache_type(key.kv)
              ? "the reference computes with F32 activations"
              : "";
 }

@@ -241,6 +241,8 @@ void attention_rows(const AttentionParams& p, const SpanView& span, std::int64_t
                     int kv_head) {
   if (p.cache.dtype == DType::F32)
     attend<DType::F32>(p, span, first, rows, kv_head);
+  else if (p.cache.dtype == DType::F8_E4M3)
+    attend<DType::F8_E4M3>(p, span, first, rows, kv_head);
   else
     attend<DType::BF16>(p, span, first, rows, kv_head);
 }

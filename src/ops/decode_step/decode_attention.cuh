@@ -1,15 +1,17 @@
 // Attention of one step, by the eight waves that multiply. An item is one KV head of one sequence
 // over a part of its cache, which comes through the ring like weights do: tiles of up to four cache
-// blocks of 16 tokens, keys then values. A wave takes a block, four waves a tile, by tensor cores
-// as in ops/attention/attention_flash.cu: rows are the query heads of the KV head, and
-//   scores = Q K^T   the order of dimensions is free: a lane's 16 bytes are 8 neighbours
-//   out   += P V     column g of product j is dimension 8g + j, so that a lane's 16 bytes of a
+// blocks of 16 tokens, eight in FP8, keys then values. A wave takes a block by tensor cores as in
+// ops/attention/attention_flash.cu, and a tile busies four waves, or all of them in FP8: rows are
+// the query heads of the KV head, and
+//   scores = Q K^T   the order of dimensions is free: a lane reads 8 neighbours
+//   out   += P V     column g of product j is dimension 8g + j, so that a lane's 8 neighbours of a
 //                    value row serve eight products
 // What waves hold is put together per item here, and over items by the reader of the output
 // (Inputs::load_parts).
 #pragma once
 
 #include "ops/decode_step/decode_block.cuh"
+#include "ops/decode_step/decode_cache.cuh"
 
 namespace millrace::MILLRACE_GPU::decode {
 
@@ -19,9 +21,9 @@ constexpr int kDim = kDecodeHeadDim;
 constexpr int kKeyWave = kGroup;
 
 struct AttentionScratch {
-  std::uint32_t* queries;  // [group][64] BF16 pairs
-  std::uint32_t* new_key;  // BF16 pairs of the token at hand
-  std::uint32_t* new_value;
+  std::uint32_t* queries;  // [group][64] pairs of factors
+  std::byte* new_key;      // of the token at hand, as the cache has it
+  std::byte* new_value;
   float* sums;  // [wave][group][64]
   float* best;  // [wave][group]
   float* total;
@@ -30,8 +32,8 @@ inline __device__ AttentionScratch attention_scratch(const Block& b) {
   float* at = reinterpret_cast<float*>(b.input);
   AttentionScratch s;
   s.queries = reinterpret_cast<std::uint32_t*>(at);
-  s.new_key = reinterpret_cast<std::uint32_t*>(at + kGroup * kDim);
-  s.new_value = s.new_key + kDim / 2;
+  s.new_key = reinterpret_cast<std::byte*>(at + kGroup * kDim);
+  s.new_value = s.new_key + kDim * 2;
   s.sums = at + kGroup * kDim + kDim;
   s.best = s.sums + kDecodeWaves * kGroup * kDim;
   s.total = s.best + kDecodeWaves * kGroup;
@@ -48,7 +50,7 @@ inline __device__ std::uint32_t look_for_pair(const Block& b, const std::uint32_
 // What a wave needs for its head beside the product's output: loaded before that is awaited.
 struct Preparation {
   Floats2 weight, cosine, sine;  // of this lane's pair
-  std::int64_t cache_at;         // where the new pair goes in the layer's keys or values; words
+  std::int64_t cache_at;         // where the new pair goes in the layer's keys or values; pairs
 };
 inline __device__ Preparation preparation_of(const DecodeStepParams& p, const DecodePhase& ph,
                                              const AttentionItem& item, const SpanView& span) {
@@ -67,8 +69,8 @@ inline __device__ Preparation preparation_of(const DecodeStepParams& p, const De
                       lane};
 }
 
-// Norm and rotation of a head; rounded to BF16 as a pair of neighbours.
-inline __device__ std::uint32_t rotate(std::uint32_t pair, const Preparation& with, float epsilon) {
+// Norm and rotation of a head: a pair of neighbours.
+inline __device__ Floats2 rotate(std::uint32_t pair, const Preparation& with, float epsilon) {
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   float a = low_half(pair);
   float b = high_half(pair);
@@ -78,32 +80,37 @@ inline __device__ std::uint32_t rotate(std::uint32_t pair, const Preparation& wi
   const float other_a = shuffle_xor(a, 16);
   const float other_b = shuffle_xor(b, 16);
   const float sign = lane < 16 ? -1.0f : 1.0f;
-  return pack_pair(a * with.cosine.x + sign * other_a * with.sine.x,
-                   b * with.cosine.y + sign * other_b * with.sine.y);
+  return {a * with.cosine.x + sign * other_a * with.sine.x,
+          b * with.cosine.y + sign * other_b * with.sine.y};
 }
 
 // Query heads by waves 0 to 3, key by kKeyWave, value by the next.
-inline __device__ void prepare(const DecodeStepParams& p, const Block& b, const DecodePhase& ph,
-                               const AttentionItem& item, const SpanView& span,
-                               const Preparation& with, const AttentionScratch& scratch) {
+template <typename Cache>
+__device__ void prepare(const DecodeStepParams& p, const Block& b, const DecodePhase& ph,
+                        const AttentionItem& item, const SpanView& span, const Preparation& with,
+                        const AttentionScratch& scratch) {
   const int wave = static_cast<int>(threadIdx.x) / kLanes;
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   const int group = p.heads / p.kv_heads;
   const std::uint32_t* in = b.exchange + item.row * p.row_words + ph.in + lane;
   if (wave < group) {
     const std::uint32_t pair = look_for_pair(b, in + (item.kv_head * group + wave) * (kDim / 2));
-    scratch.queries[wave * (kDim / 2) + lane] = rotate(pair, with, p.epsilon);
+    const Floats2 query = rotate(pair, with, p.epsilon);
+    scratch.queries[wave * (kDim / 2) + lane] = Cache::factors(pack_pair(query.x, query.y));
   }
   const bool newest = item.split == b.splits - 1;  // its part holds the token at hand
   if (!newest || wave < kKeyWave || wave > kKeyWave + 1) return;
   const bool key = wave == kKeyWave;
   const int head = p.heads + (key ? 0 : p.kv_heads) + item.kv_head;
-  std::uint32_t pair = look_for_pair(b, in + head * (kDim / 2));
-  if (key) pair = rotate(pair, with, p.epsilon);
-  (key ? scratch.new_key : scratch.new_value)[lane] = pair;
+  const std::uint32_t product = look_for_pair(b, in + head * (kDim / 2));
+  const Floats2 row =
+      key ? rotate(product, with, p.epsilon) : Floats2{low_half(product), high_half(product)};
+  using Pair = typename Cache::Pair;
+  const Pair pair = Cache::pack(row.x, row.y);
+  reinterpret_cast<Pair*>(key ? scratch.new_key : scratch.new_value)[lane] = pair;
   if (!span.writes_kv) return;
   std::byte* layer = (key ? p.keys : p.values) + ph.cache_layer * p.kv_layer_stride;
-  reinterpret_cast<std::uint32_t*>(layer)[with.cache_at] = pair;
+  reinterpret_cast<Pair*>(layer)[with.cache_at] = pair;
 }
 
 // What a wave has seen so far, for query head g where lane = 4g + t.
@@ -123,34 +130,34 @@ inline __device__ std::uint32_t pair_of(const Words4& a, const Words4& b, int j)
 
 // One cache block, whose first token is at `position`; those after `last` are not there yet, and
 // `last` itself is in scratch.
-inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t position,
+template <typename Cache>
+__device__ void attend_block(WaveState& s, const std::byte* keys, std::int64_t position,
                              std::int64_t last, const AttentionScratch& scratch) {
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   const int g = lane / 4;
   const int t = lane % 4;
-  const std::byte* values = keys + kDecodeBlockTokens * kDim * 2;
+  constexpr int kRowBytes = CacheSizes<Cache>::kRowBytes;
+  constexpr int kEight = 8 * Cache::kElementBytes;
+  const std::byte* values = keys + CacheSizes<Cache>::kBlockBytes;
   float scores[2][4] = {};
   Words4 v[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int token = 2 * t + i % 2 + i / 2 * 8;
-    const std::byte* row = position + token == last
-                               ? reinterpret_cast<const std::byte*>(scratch.new_value)
-                               : values + token * kDim * 2;
+    const std::byte* row =
+        position + token == last ? scratch.new_value : values + token * kRowBytes;
     v[i] = {};  // what nobody sees may be anything, NaN too
-    if (position + token <= last) v[i] = *reinterpret_cast<const Words4*>(row + 16 * g);
+    if (position + token <= last) v[i] = Cache::read_eight(row + kEight * g);
   }
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
     const int token = 8 * n + g;
-    const std::byte* row = position + token == last
-                               ? reinterpret_cast<const std::byte*>(scratch.new_key)
-                               : keys + token * kDim * 2;
+    const std::byte* row = position + token == last ? scratch.new_key : keys + token * kRowBytes;
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
-      const Words4 k = *reinterpret_cast<const Words4*>(row + 64 * c + 16 * t);
-      multiply_add(scores[n], s.q[c].x, s.q[c].y, k.x, k.y);
-      multiply_add(scores[n], s.q[c].z, s.q[c].w, k.z, k.w);
+      const Words4 k = Cache::read_eight(row + kEight * (4 * c + t));
+      Cache::multiply(scores[n], s.q[c].x, s.q[c].y, k.x, k.y);
+      Cache::multiply(scores[n], s.q[c].z, s.q[c].w, k.z, k.w);
     }
   }
   float best = s.best;
@@ -174,18 +181,19 @@ inline __device__ void visit(WaveState& s, const std::byte* keys, std::int64_t p
     const float low = exp2_fast(weights[n][0] - best);
     const float high = exp2_fast(weights[n][1] - best);
     s.total += low + high;
-    p[n] = pack_pair(low, high);
+    p[n] = Cache::factors(low, high);
   }
 #pragma unroll
   for (int j = 0; j < 8; ++j) {
     s.out[j][0] *= rescale;
     s.out[j][1] *= rescale;
-    multiply_add(s.out[j], p[0], p[1], pair_of(v[0], v[1], j), pair_of(v[2], v[3], j));
+    Cache::multiply(s.out[j], p[0], p[1], pair_of(v[0], v[1], j), pair_of(v[2], v[3], j));
   }
 }
 
-inline __device__ void attend(const DecodeStepParams& p, const Block& b, const DecodePhase& ph,
-                              int phase, Turn& tile) {
+template <typename Cache>
+__device__ void attend(const DecodeStepParams& p, const Block& b, const DecodePhase& ph, int phase,
+                       Turn& tile) {
   const int thread = static_cast<int>(threadIdx.x);
   const int wave = thread / kLanes;
   const int lane = thread % kLanes;
@@ -199,7 +207,7 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
     const Preparation preparation = preparation_of(p, ph, item, span);
     await_input(b, phase);
     sync_multipliers();  // scratch was somebody's input, or the item's before
-    prepare(p, b, ph, item, span, preparation, scratch);
+    prepare<Cache>(p, b, ph, item, span, preparation, scratch);
     sync_multipliers();
     if (thread == 0) stamp(p, phase, kStampLoaded, ticks());
     const int g = lane / 4;
@@ -211,14 +219,18 @@ inline __device__ void attend(const DecodeStepParams& p, const Block& b, const D
       if (g < group)
         s.q[c] =
             *reinterpret_cast<const Words4*>(scratch.queries + g * (kDim / 2) + 16 * c + 4 * t);
+    constexpr int kBlocks = CacheSizes<Cache>::kTileBlocks;
+    static_assert(kDecodeWaves % kBlocks == 0);
     int turn = 0;
     for (std::int64_t block = item.first_block; block < item.last_block && !*b.stuck;
-         block += 4, turn ^= 1) {
+         block += kBlocks, turn = (turn + 1) % (kDecodeWaves / kBlocks)) {
       wait_for(b, &b.full[tile.at], tile.parity);
-      const std::int64_t mine = block + wave % 4;
-      if (wave / 4 == turn && mine < item.last_block)
-        visit(s, b.ring + tile.at * kDecodeTileBytes + wave % 4 * 4096, mine * kDecodeBlockTokens,
-              span.position, scratch);
+      const std::int64_t mine = block + wave % kBlocks;
+      if (wave / kBlocks == turn && mine < item.last_block)
+        attend_block<Cache>(s,
+                            b.ring + tile.at * kDecodeTileBytes +
+                                wave % kBlocks * (2 * CacheSizes<Cache>::kBlockBytes),
+                            mine * kDecodeBlockTokens, span.position, scratch);
       sync_wave();
       if (lane == 0) arrive(&b.empty[tile.at]);
       tile.advance(p.tiles);

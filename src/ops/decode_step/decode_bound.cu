@@ -14,6 +14,7 @@ constexpr int kProducerWave = kDecodeWaves;
 constexpr int kThreads = (kProducerWave + 2) * kLanes;
 
 // Looks at each tile and lets it go.
+template <typename Cache>
 class Reader {
  public:
   __device__ Reader(const DecodeStepParams& p, const Block& b) : p_(p), b_(b) {
@@ -48,7 +49,8 @@ class Reader {
     const int items = attention_items(p_, b_);
     for (int index = blockIdx.x; index < items; index += p_.processors) {
       const AttentionItem item = attention_item(p_, b_, index);
-      for (std::int64_t block = item.first_block; block < item.last_block; block += 4)
+      for (std::int64_t block = item.first_block; block < item.last_block;
+           block += CacheSizes<Cache>::kTileBlocks)
         look_at_tile(1);
     }
     return static_cast<int>(blockIdx.x) < items;
@@ -70,6 +72,7 @@ class Reader {
   std::uint32_t seen_ = kDecodeUnwritten;
 };
 
+template <typename Cache>
 __global__ void __launch_bounds__(kThreads, 1)
     decode_bound(const __grid_constant__ DecodeStepParams p) {
   if (load_word(p.alarm) != 0) return;
@@ -78,9 +81,9 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int set = begin_block(p, b, kThreads);
   const int wave = static_cast<int>(threadIdx.x) / kLanes;
   if (wave < kDecodeWaves) {
-    Reader(p, b).run();
+    Reader<Cache>(p, b).run();
   } else if (wave == kProducerWave) {
-    if (threadIdx.x % kLanes == 0) Producer(p, b).run();
+    if (threadIdx.x % kLanes == 0) Producer<Cache>(p, b).run();
   } else {
     clear_other_set(p, 1 - set, last_rows);
     if (threadIdx.x % kLanes == 0) Watch(p, b).run();
@@ -91,7 +94,8 @@ __global__ void __launch_bounds__(kThreads, 1)
 }  // namespace
 
 void run_decode_bound(const DecodeStepLaunch& launch, Stream& stream) {
-  launch_together(decode_bound, launch.step.processors, kThreads, launch.shared_bytes, stream,
+  auto* kernel = launch.fp8_cache ? decode_bound<Fp8Cache> : decode_bound<Bf16Cache>;
+  launch_together(kernel, launch.step.processors, kThreads, launch.shared_bytes, stream,
                   launch.step);
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 
 #include "ops/decode_step/decode_block.cuh"
+#include "ops/decode_step/decode_cache.cuh"
 
 namespace millrace::MILLRACE_GPU::decode {
 
+template <typename Cache>
 class Producer {
  public:
   __device__ Producer(const DecodeStepParams& p, const Block& b) : p_(p), b_(b) {
@@ -66,18 +68,19 @@ class Producer {
   }
 
   __device__ void bring_cache(const DecodePhase& ph) {
-    constexpr int kBytes = kDecodeBlockTokens * kDecodeHeadDim * 2;
+    constexpr int kBytes = CacheSizes<Cache>::kBlockBytes;
+    constexpr int kBlocks = CacheSizes<Cache>::kTileBlocks;
     const int items = attention_items(p_, b_);
     for (int index = blockIdx.x; index < items; index += p_.processors) {
       const AttentionItem item = attention_item(p_, b_, index);
       const std::int32_t* table =
           p_.batch.block_tables + p_.batch.spans[item.row].table * p_.batch.table_stride;
       stamp(p_, phase_, kStampAsked, ticks());
-      for (std::int64_t block = item.first_block; block < item.last_block; block += 4) {
+      for (std::int64_t block = item.first_block; block < item.last_block; block += kBlocks) {
         const int count =
-            static_cast<int>(item.last_block - block < 4 ? item.last_block - block : 4);
-        std::int64_t at[4];
-        for (int i = 0; i < 4; ++i)
+            static_cast<int>(item.last_block - block < kBlocks ? item.last_block - block : kBlocks);
+        std::int64_t at[kBlocks];
+        for (int i = 0; i < kBlocks; ++i)
           at[i] = i < count ? (std::int64_t{table[block + i]} * p_.kv_heads + item.kv_head) * kBytes
                             : 0;
         std::byte* to = claim(2 * count * kBytes);

@@ -12,7 +12,7 @@
 
 namespace millrace::MILLRACE_GPU::decode {
 
-template <int kRows>
+template <int kRows, typename Cache>
 class Multiplier {
  public:
   __device__ Multiplier(const DecodeStepParams& p, const Block& b) : p_(p), b_(b), inputs_(p, b) {
@@ -34,7 +34,7 @@ class Multiplier {
     for (int phase = 0; phase < p_.phase_count; ++phase) {
       const DecodeStop stop = b_.stops[phase];
       if (stop.phase.kind == DecodePhaseKind::Attention) {
-        attend(p_, b_, stop.phase, phase, tile_);
+        attend<Cache>(p_, b_, stop.phase, phase, tile_);
         continue;
       }
       // A step that is given up: nothing but the barriers in attention matters.

@@ -132,6 +132,7 @@ struct DecodeStepLaunch {
   DecodeStepParams step;
   int rows;
   std::int64_t shared_bytes;
+  bool fp8_cache = false;  // else BF16
 };
 
 // Brings one phase's matrices into the order in which they are read.

@@ -26,7 +26,7 @@ constexpr int kProducerWave = kEpilogueWave + 1;
 // One more watches.
 constexpr int kThreads = (kProducerWave + 2) * kLanes;
 
-template <int kRows>
+template <int kRows, typename Cache>
 __global__ void __launch_bounds__(kThreads, 1)
     decode_step(const __grid_constant__ DecodeStepParams p) {
   if (load_word(p.alarm) != 0) return;
@@ -36,11 +36,11 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int thread = static_cast<int>(threadIdx.x);
   const int wave = thread / kLanes;
   if (wave < kDecodeWaves) {
-    Multiplier<kRows>(p, b).run();
+    Multiplier<kRows, Cache>(p, b).run();
   } else if (wave == kEpilogueWave) {
     Epilogue<kRows>(p, b).run();
   } else if (wave == kProducerWave) {
-    if (thread % kLanes == 0) Producer(p, b).run();
+    if (thread % kLanes == 0) Producer<Cache>(p, b).run();
   } else {
     clear_other_set(p, 1 - set, last_rows);
     if (thread % kLanes == 0) Watch(p, b).run();
@@ -67,28 +67,23 @@ __global__ void pack(DecodePack p) {
   }
 }
 
-// Calls `use` with the kernel for so many rows.
-template <typename Use>
-auto with_kernel(int rows, const Use& use) {
-  switch (rows) {
-    case 1:
-      return use(decode_step<1>);
-    case 2:
-      return use(decode_step<2>);
-    case 4:
-      return use(decode_step<4>);
-    default:
-      return use(decode_step<8>);
-  }
+using Kernel = void (*)(DecodeStepParams);
+
+template <typename Cache>
+Kernel kernel_for(int rows) {
+  return rows == 1   ? decode_step<1, Cache>
+         : rows == 2 ? decode_step<2, Cache>
+         : rows == 4 ? decode_step<4, Cache>
+                     : decode_step<8, Cache>;
 }
 
 }  // namespace
 
 void run_decode_step(const DecodeStepLaunch& launch, Stream& stream) {
-  with_kernel(launch.rows, [&](auto* kernel) {
-    launch_together(kernel, launch.step.processors, kThreads, launch.shared_bytes, stream,
-                    launch.step);
-  });
+  const Kernel kernel =
+      launch.fp8_cache ? kernel_for<Fp8Cache>(launch.rows) : kernel_for<Bf16Cache>(launch.rows);
+  launch_together(kernel, launch.step.processors, kThreads, launch.shared_bytes, stream,
+                  launch.step);
 }
 
 void run_decode_pack(const DecodePack& p, Stream& stream) {

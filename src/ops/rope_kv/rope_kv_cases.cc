@@ -101,11 +101,15 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
     // The norm's factor as in rms_norm; the rotation adds two products of the pair, whose length
     // it keeps.
     const double relative = std::sqrt(2.0) * kRounding * (s_.head_dim / 8.0 + 24);
-    const bool narrow = output == 1 && s_.kv == DType::BF16;
+    const bool narrow = output == 1 && s_.kv != DType::F32;
+    // Two neighbours of BF16 are up to 2^-7 of their size apart, of FP8 2^-3, but at least 2^-9.
+    const double spacing = s_.kv == DType::BF16 ? 0x1p-7 : 0x1p-3;
+    const double least = s_.kv == DType::BF16 ? 0 : 0x1p-9;
     const std::int64_t row = output == 0 ? q_stride() : s_.head_dim;
     const std::int64_t count = output == 0 ? static_cast<std::int64_t>(q_.size()) : cache_elements_;
     const auto value = [&](std::int64_t i) -> double {
-      if (narrow) return to_float(key_.as<BF16>()[i]);
+      if (narrow && s_.kv == DType::BF16) return to_float(key_.as<BF16>()[i]);
+      if (narrow) return fp8_to_float(key_.as<F8E4M3>()[i].bits, Fp8::Ocp);
       return (output == 0 ? q_.data() : key_.as<float>())[i];
     };
     std::vector<double> allowed(static_cast<std::size_t>(count));
@@ -113,9 +117,8 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
       const std::int64_t in_head = i % row % s_.head_dim;
       const std::int64_t pair = in_head < s_.head_dim / 2 ? s_.head_dim / 2 : -s_.head_dim / 2;
       if (i % row >= s_.heads * s_.head_dim) continue;  // between rows
-      // Two neighbours of BF16 are up to 2^-7 of their size apart.
       allowed[static_cast<std::size_t>(i)] = relative * std::hypot(value(i), value(i + pair)) +
-                                             (narrow ? 0x1p-7 * std::abs(value(i)) : 0);
+                                             (narrow ? spacing * std::abs(value(i)) + least : 0);
     }
     return allowed;
   }
@@ -136,7 +139,7 @@ class RopeKvInstance final : public CaseInstance<RopeKv> {
 
 std::vector<OpCase> rope_kv_cases() {
   std::vector<Sizes> sizes;
-  for (const DType kv : {DType::F32, DType::BF16}) {
+  for (const DType kv : {DType::F32, DType::BF16, DType::F8_E4M3}) {
     sizes.push_back({"prompt", 4, 2, 64, kv, {{37, 0}}});
     sizes.push_back({"mixed", 4, 4, 16, kv, {{1, 15}, {3, 14}, {1, 0}, {18, 31}}});
     sizes.push_back({"replay", 6, 2, 40, kv, {{5, 20, 20, 0}, {1, 3}}});

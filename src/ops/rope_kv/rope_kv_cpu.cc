@@ -22,7 +22,7 @@ void run_rope_kv(const RopeKvParams& p, Stream& stream) {
 template <Isa kIsa>
 std::string rejects(const RopeKv::Key& key, const DeviceTraits& traits) {
   if (key.activation != DType::F32) return "CPU kernels compute with F32 activations";
-  if (key.kv != DType::F32 && key.kv != DType::BF16) return "the cache is neither F32 nor BF16";
+  if (!is_cache_type(key.kv)) return "the cache is neither F32, BF16 nor FP8";
   return missing_isa(kIsa, traits);
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 std::string rejects(const RopeKv::Key& key, const DeviceTraits&) {
   if (key.head_dim > 256) return "heads of at most 256 dimensions";
-  if (key.kv != DType::F32 && key.kv != DType::BF16) return "a cache of F32 or BF16";
+  if (!is_cache_type(key.kv)) return "a cache of F32, BF16 or FP8";
   return gpu_activation_problem(key.activation);
 }
 

@@ -1,5 +1,6 @@
 // Queries are rotated in place, keys and values go to the cache. A wave takes one head of one row;
 // where heads have 64 or 128 dimensions and lie aligned, a few of its lanes do.
+#include "device/gpu/gpu_fp8.h"
 #include "ops/gpu_support.h"
 #include "ops/rope_kv/rope_kv_gpu.h"
 
@@ -154,23 +155,20 @@ __global__ void __launch_bounds__(kThreads) rope_kv_wide(RopeKvParams p) {
   }
 }
 
-template <typename T>
+template <typename T, typename Kv>
 void run_typed(const RopeKvParams& p, Stream& stream) {
   const bool aligned =
       gpu::rows_are_aligned(p.q) && gpu::rows_are_aligned(p.k) && gpu::rows_are_aligned(p.v) &&
       gpu::is_aligned(p.q_norm) && gpu::is_aligned(p.k_norm) && gpu::is_aligned(p.cosines) &&
       gpu::is_aligned(p.sines) && gpu::is_aligned(p.cache.key) && gpu::is_aligned(p.cache.value);
-  const bool narrow = p.cache.dtype == DType::BF16;
   const int dim = p.cache.head_dim;
   if (aligned && (dim == 64 || dim == 128)) {
-    auto* kernel = dim == 64 ? (narrow ? rope_kv_wide<T, BF16, 64> : rope_kv_wide<T, float, 64>)
-                             : (narrow ? rope_kv_wide<T, BF16, 128> : rope_kv_wide<T, float, 128>);
     return gpu::launch(
-        kernel,
+        dim == 64 ? rope_kv_wide<T, Kv, 64> : rope_kv_wide<T, Kv, 128>,
         {.grid = {static_cast<unsigned>(p.batch.rows)}, .block = {kThreads}, .overlaps = true},
         stream, p);
   }
-  gpu::launch(narrow ? rope_kv<T, BF16> : rope_kv<T, float>,
+  gpu::launch(rope_kv<T, Kv>,
               {.grid = {static_cast<unsigned>(p.batch.rows),
                         static_cast<unsigned>((p.heads + p.cache.kv_heads + kWaves - 1) / kWaves)},
                .block = {kThreads},
@@ -178,14 +176,24 @@ void run_typed(const RopeKvParams& p, Stream& stream) {
               stream, p);
 }
 
+template <typename T>
+void run_for(const RopeKvParams& p, Stream& stream) {
+  if (p.cache.dtype == DType::BF16)
+    run_typed<T, BF16>(p, stream);
+  else if (p.cache.dtype == DType::F8_E4M3)
+    run_typed<T, F8E4M3>(p, stream);
+  else
+    run_typed<T, float>(p, stream);
+}
+
 }  // namespace
 
 void run_rope_kv(const RopeKvParams& p, Stream& stream) {
   if (p.batch.rows == 0) return;
   if (p.q.dtype == DType::BF16)
-    run_typed<BF16>(p, stream);
+    run_for<BF16>(p, stream);
   else
-    run_typed<float>(p, stream);
+    run_for<float>(p, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

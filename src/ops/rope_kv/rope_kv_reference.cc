@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/rope_kv/rope_kv_kernels.h"
+#include "tensor/fp8.h"
 #include "tensor/half.h"
 
 namespace millrace {
@@ -26,6 +27,8 @@ void store(const float* from, int dim, DType dtype, void* cache, std::int64_t at
   for (int i = 0; i < dim; ++i) {
     if (dtype == DType::F32)
       static_cast<float*>(cache)[at + i] = from[i];
+    else if (dtype == DType::F8_E4M3)
+      static_cast<F8E4M3*>(cache)[at + i] = {fp8_from_float(from[i], Fp8::Ocp)};
     else
       static_cast<BF16*>(cache)[at + i] = to_bf16(from[i]);
   }
@@ -62,7 +65,7 @@ void run_reference(const RopeKvParams& params, Stream&) {
 }
 
 std::string rejects(const RopeKv::Key& key, const DeviceTraits&) {
-  return key.activation != DType::F32 || (key.kv != DType::F32 && key.kv != DType::BF16)
+  return key.activation != DType::F32 || !is_cache_type(key.kv)
              ? "the reference computes with F32 activations"
              : "";
 }

@@ -35,6 +35,18 @@ MILLRACE_INLINE void keep(const float* from, int dim, DType dtype, void* cache, 
                      static_cast<std::size_t>(dim) * sizeof(float));
     return;
   }
+  if (dtype == DType::F8_E4M3) {
+    F8E4M3* to = static_cast<F8E4M3*>(cache) + at;
+    int c = 0;
+    for (; c + kLanes <= dim; c += kLanes) narrow_fp8(to + c, load(from + c));
+    if (c == dim) return;
+    float rest[kLanes] = {};
+    F8E4M3 narrowed[kLanes];
+    __builtin_memcpy(rest, from + c, static_cast<std::size_t>(dim - c) * sizeof(float));
+    narrow_fp8(narrowed, load(rest));
+    __builtin_memcpy(to + c, narrowed, static_cast<std::size_t>(dim - c));
+    return;
+  }
   BF16* to = static_cast<BF16*>(cache) + at;
   int c = 0;
   for (; c + kLanes <= dim; c += kLanes) narrow_bf16(to + c, load(from + c));
