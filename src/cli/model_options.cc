@@ -56,7 +56,7 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
          "--kv-dtype,--kv-cache-dtype", kv_dtype,
          "Cache keys and values as f32, bf16 or fp8 (half of bf16's memory and reads, at a cost in "
          "accuracy: docs/cache.md)")
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8", "fp8_e4m3"}))
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "bfloat16", "fp8", "fp8_e4m3"}))
       ->capture_default_str();
   app.add_option("--accuracy", accuracy,
                  "fast: a CPU rounds activations to BF16 or to eight bits, as the weights' type "
