@@ -110,7 +110,8 @@ Status check_space(const GgufPlan& plan, const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   const auto space = std::filesystem::space(folder.empty() ? "." : folder, failed);
   const auto needed = static_cast<std::uint64_t>(plan.bytes()) + plan.keys.bytes().size();
-  if (failed || needed <= space.available) return {};
+  // Some file systems, of the kernel's own, do not say.
+  if (failed || space.capacity == 0 || needed <= space.available) return {};
   return fail(ErrorCode::TooLarge, "{}: needs {}, the disk has {} left", path, format_bytes(needed),
               format_bytes(space.available));
 }
