@@ -83,9 +83,9 @@ class Encoder {
   ThreadPool pool_;
 };
 
-Status write_part(const TensorView& part, const GgufTensorInfo& info, Encoder& encoder,
-                  Buffer& piece, Progress& progress, const std::atomic<bool>* cancelled,
-                  GgufWriter& writer) {
+Status write_part(const Checkpoint& source, const TensorView& part, const GgufTensorInfo& info,
+                  Encoder& encoder, Buffer& piece, Progress& progress,
+                  const std::atomic<bool>* cancelled, GgufWriter& writer) {
   const std::int64_t columns = info.shape.columns();
   const std::int64_t rows = part.shape.elements() / columns;
   const std::int64_t from_bytes = bytes_of(part.dtype, columns);
@@ -100,6 +100,7 @@ Status write_part(const TensorView& part, const GgufTensorInfo& info, Encoder& e
         encoder.encode({part.as<std::byte>() + first * from_bytes, part.dtype, info.dtype, columns},
                        count, piece.as<std::byte>()));
     MILLRACE_TRY(writer.append({piece.as<std::byte>(), bytes}));
+    source.forget({part.as<std::byte>() + first * from_bytes, part.dtype, {count, columns}});
     progress.advance(static_cast<std::uint64_t>(count * from_bytes));
   }
   return {};
@@ -129,15 +130,14 @@ Result<std::uint64_t> write_gguf(const GgufPlan& plan, const std::string& path,
   Progress progress("quantizing", static_cast<std::uint64_t>(plan.source_bytes()));
   for (const PlannedTensor& tensor : plan.tensors) {
     for (const TensorView& part : tensor.parts) {
-      const Status status =
-          write_part(part, tensor.info, encoder, piece, progress, options.cancelled, writer);
+      const Status status = write_part(*plan.source, part, tensor.info, encoder, piece, progress,
+                                       options.cancelled, writer);
       if (!status && status.error().code != ErrorCode::Corrupt &&
           status.error().code != ErrorCode::Unsupported)
         return tl::unexpected(status.error());
       if (!status)
         return fail_in(fmt::format("{}: tensor {}", plan.source->origin(), tensor.info.name),
                        status.error());
-      plan.source->forget(part);
     }
   }
   MILLRACE_TRY(writer.finish());
