@@ -9,7 +9,7 @@ import sys
 
 # From the bottom up; a room may include its own headers and those of rooms before it.
 ROOMS = ["base", "tensor", "device", "ops", "checkpoint", "cache", "model", "scheduler", "text",
-         "constraint", "engine", "hub", "loadgen", "api", "server", "cli"]
+         "constraint", "engine", "convert", "hub", "loadgen", "api", "server", "cli"]
 # Pure bookkeeping: may know these rooms alone, whatever stands below.
 ONLY = {"scheduler": {"base"}, "text": {"base"}, "constraint": {"base", "text"}, "hub": {"base"}, "loadgen": {"base"}, "checkpoint": {"base", "tensor"}}
 HARD_LINE_LIMIT = 800

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "base/check.h"
 
 namespace millrace {
 namespace {
@@ -72,6 +75,13 @@ GgmlType ggml_type(std::uint32_t id) {
     type.block_bytes = layout_of(*type.dtype).block_bytes;
   }
   return type;
+}
+
+std::uint32_t ggml_type_id(DType dtype) {
+  const auto* row = std::find_if(kTypes.begin(), kTypes.end(),
+                                 [&](const Row& known) { return known.name == to_string(dtype); });
+  check(row != kTypes.end(), "every dtype has a ggml type");
+  return static_cast<std::uint32_t>(row - kTypes.begin());
 }
 
 }  // namespace millrace

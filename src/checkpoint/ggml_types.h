@@ -21,4 +21,7 @@ struct GgmlType {
 
 GgmlType ggml_type(std::uint32_t id);
 
+// The other way, for every type that Millrace runs.
+std::uint32_t ggml_type_id(DType dtype);
+
 }  // namespace millrace

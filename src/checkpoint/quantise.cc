@@ -1,10 +1,10 @@
 #include "checkpoint/quantise.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "base/check.h"
+#include "checkpoint/quantise_k.h"
 #include "tensor/quant_blocks.h"
 
 namespace millrace {
@@ -34,8 +34,12 @@ struct Range {
   float high;
 };
 Range range_of(const float* x) {
-  const auto [low, high] = std::minmax_element(x, x + 32);
-  return {*low, *high};
+  Range range = {x[0], x[0]};
+  for (int i = 1; i < 32; ++i) {  // of zeros of both signs the first counts
+    if (x[i] < range.low) range.low = x[i];
+    if (x[i] > range.high) range.high = x[i];
+  }
+  return range;
 }
 
 // Nibbles of elements i and i+16 share a byte; bit i of `high` is the fifth bit of element i.
@@ -118,28 +122,19 @@ void encode_blocks(const float* values, std::int64_t count, void* out) {
     put(out, i, block);
   }
 }
+template <typename Block>
+void encode_k_blocks(const float* values, std::int64_t count, void* out) {
+  for (std::int64_t i = 0; i < count / 256; ++i) {
+    Block block;
+    encode_k_block(values + i * 256, block);
+    put(out, i, block);
+  }
+}
 
 }  // namespace
 
 bool can_quantise(DType dtype) {
-  switch (dtype) {
-    case DType::F32:
-    case DType::F16:
-    case DType::BF16:
-    case DType::Q8_0:
-    case DType::Q4_0:
-    case DType::Q4_1:
-    case DType::Q5_0:
-    case DType::Q5_1:
-      return true;
-    case DType::I32:
-    case DType::Q4_K:
-    case DType::Q5_K:
-    case DType::Q6_K:
-    case DType::F8_E4M3:
-      break;
-  }
-  return false;
+  return dtype != DType::I32 && dtype != DType::F8_E4M3;
 }
 
 void quantise_row(DType dtype, const float* values, std::int64_t count, void* out) {
@@ -165,7 +160,13 @@ void quantise_row(DType dtype, const float* values, std::int64_t count, void* ou
       return encode_blocks<BlockQ5_0>(values, count, out);
     case DType::Q5_1:
       return encode_blocks<BlockQ5_1>(values, count, out);
-    default:
+    case DType::Q4_K:
+      return encode_k_blocks<BlockQ4_K>(values, count, out);
+    case DType::Q5_K:
+      return encode_k_blocks<BlockQ5_K>(values, count, out);
+    case DType::Q6_K:
+      return encode_k_blocks<BlockQ6_K>(values, count, out);
+    case DType::I32:
       return;
   }
 }

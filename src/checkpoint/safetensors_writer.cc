@@ -1,61 +1,12 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <set>
 
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/temporary_file.h"
 
 namespace millrace {
 namespace {
-
-// A file under a temporary name, removed unless it is renamed in the end.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(std::string path)
-      : path_(std::move(path)),
-        temporary_(fmt::format("{}.{}.tmp", path_, ::getpid())),
-        fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {}
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (fd_ >= 0) ::close(fd_);
-    if (fd_ >= 0 && !kept_) ::unlink(temporary_.c_str());
-  }
-
-  Status write(const void* data, std::size_t size) {
-    if (fd_ < 0) return failed("create");
-    const char* next = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = ::write(fd_, next, size);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return failed("write");
-      next += written;
-      size -= static_cast<std::size_t>(written);
-    }
-    return {};
-  }
-
-  Status keep() {
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("rename");
-    kept_ = true;
-    return {};
-  }
-
- private:
-  Status failed(std::string_view what) const {
-    return fail(ErrorCode::InvalidArgument, "{}: cannot {}: {}", path_, what, std::strerror(errno));
-  }
-
-  std::string path_;
-  std::string temporary_;
-  int fd_;
-  bool kept_ = false;
-};
 
 // A JSON string; nothing when the text is not UTF-8.
 std::optional<std::string> quoted(const std::string& text) {
@@ -120,7 +71,7 @@ Status write_safetensors(const std::string& path, std::span<const NamedTensor> t
   });
   const std::string header = MILLRACE_TRY(header_text(order, metadata, path));
   const std::uint64_t length = header.size();
-  TemporaryFile file(path);
+  TemporaryFile file = MILLRACE_TRY(TemporaryFile::create(path));
   MILLRACE_TRY(file.write(&length, sizeof(length)));
   MILLRACE_TRY(file.write(header.data(), header.size()));
   for (const NamedTensor* tensor : order)

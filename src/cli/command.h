@@ -25,6 +25,7 @@ Command add_doctor(CLI::App& app);
 Command add_man(CLI::App& app);
 Command add_parse(CLI::App& app);
 Command add_pull(CLI::App& app);
+Command add_quantize(CLI::App& app);
 Command add_serve(CLI::App& app);
 
 }  // namespace millrace::cli

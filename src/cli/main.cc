@@ -16,6 +16,7 @@ Try:
   millrace run models/nano                           a chat that keeps its memory
   millrace serve models/nano                         an OpenAI-compatible server
   millrace pull LiquidAI/LFM2-350M                   download a model, then run it by that name
+  millrace quantize LFM2-1.2B LFM2-1.2B-Q4_K_M.gguf -t q4_k_m   a quarter of its size
   millrace bench LFM2-1.2B/config.json --load-format dummy   full-size speed without weights
   millrace doctor                                    what this machine offers
 
@@ -44,9 +45,9 @@ int run_main(int argc, char** argv) {
   app.fallthrough();
 
   const Command commands[] = {
-      add_run(app),      add_inspect(app),    add_kernels(app), add_bench(app), add_tokenize(app),
-      add_template(app), add_logits(app),     add_doctor(app),  add_pull(app),  add_parse(app),
-      add_serve(app),    add_completion(app), add_man(app)};
+      add_run(app),      add_inspect(app), add_kernels(app), add_bench(app),     add_tokenize(app),
+      add_template(app), add_logits(app),  add_doctor(app),  add_pull(app),      add_quantize(app),
+      add_parse(app),    add_serve(app),   add_man(app),     add_completion(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version

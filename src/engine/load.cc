@@ -107,6 +107,18 @@ Result<std::optional<GgufTokenizer>> gguf_tokenizer(const GgufMetadata& metadata
   return out;
 }
 
+// llama.cpp's keys for what generation_config.json recommends.
+Result<GenerationDefaults> gguf_generation(const GgufMetadata& metadata) {
+  GenerationDefaults defaults;
+  defaults.temperature = MILLRACE_TRY(metadata.number("general.sampling.temp"));
+  defaults.top_p = MILLRACE_TRY(metadata.number("general.sampling.top_p"));
+  defaults.min_p = MILLRACE_TRY(metadata.number("general.sampling.min_p"));
+  defaults.repetition_penalty = MILLRACE_TRY(metadata.number("general.sampling.penalty_repeat"));
+  if (const auto top_k = MILLRACE_TRY(metadata.integer("general.sampling.top_k", 0, 1 << 30)))
+    defaults.top_k = static_cast<int>(*top_k);
+  return defaults;
+}
+
 Status load_gguf_text(LoadedModel& model, const GgufMetadata& metadata) {
   const auto tokenizer = MILLRACE_TRY(gguf_tokenizer(metadata));
   if (tokenizer)
@@ -184,6 +196,7 @@ Result<LoadedModel> load_all_but_weights(const std::string& path, const LoadOpti
     GgufModel file = MILLRACE_TRY(open_gguf(path));
     model.config = MILLRACE_TRY(config_from_gguf(file));
     MILLRACE_TRY(load_gguf_text(model, file.metadata));
+    model.generation = MILLRACE_TRY(gguf_generation(file.metadata));
     complete_eos(model);
     gguf = std::move(file.checkpoint);
     return model;

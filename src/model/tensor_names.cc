@@ -71,15 +71,6 @@ std::optional<ExpertName> split_expert(std::string_view rest) {
   return name;
 }
 
-std::string gguf_name(std::string_view canonical) {
-  for (const auto& [ours, theirs] : kModelNames)
-    if (ours == canonical) return std::string(theirs);
-  if (const auto layer = split_layer(canonical))
-    for (const auto& [ours, theirs] : kLayerNames)
-      if (ours == layer->rest) return fmt::format("blk.{}.{}", layer->layer, theirs);
-  return std::string(canonical);
-}
-
 // Rows [first, first + count) of a matrix.
 TensorView row_range(const TensorView& matrix, std::int64_t first, std::int64_t count) {
   const std::int64_t row_bytes = bytes_of(matrix.dtype, matrix.shape[1]);
@@ -87,6 +78,23 @@ TensorView row_range(const TensorView& matrix, std::int64_t first, std::int64_t 
 }
 
 }  // namespace
+
+GgufPlace gguf_place(std::string_view canonical) {
+  for (const auto& [ours, theirs] : kModelNames)
+    if (ours == canonical) return {std::string(theirs)};
+  const auto layer = split_layer(canonical);
+  if (!layer) return {std::string(canonical)};
+  if (const auto expert = split_expert(layer->rest)) {
+    const std::string_view matrix = expert->matrix == "w1"   ? "gate"
+                                    : expert->matrix == "w3" ? "up"
+                                                             : "down";
+    return {fmt::format("blk.{}.ffn_{}_exps.weight", layer->layer, matrix), layer->layer,
+            expert->expert};
+  }
+  for (const auto& [ours, theirs] : kLayerNames)
+    if (ours == layer->rest) return {fmt::format("blk.{}.{}", layer->layer, theirs), layer->layer};
+  return {std::string(canonical)};
+}
 
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config) {
   std::vector<TensorSpec> specs;
@@ -159,7 +167,11 @@ Result<TensorResolver> TensorResolver::make(const Checkpoint& checkpoint) {
 }
 
 std::string TensorResolver::spelled(std::string_view canonical) const {
-  if (gguf_) return gguf_name(canonical);
+  if (gguf_) {
+    GgufPlace place = gguf_place(canonical);
+    // A stack is not this one expert's tensor.
+    return place.expert < 0 ? std::move(place.name) : std::string(canonical);
+  }
   // The head stands outside of "model." (spec 3, tie_word_embeddings).
   if (canonical.starts_with("lm_head.")) return std::string(canonical);
   return prefix_ + std::string(canonical);
@@ -195,15 +207,9 @@ Result<std::optional<TensorView>> TensorResolver::find_in_stack(const TensorSpec
   const auto expert = layer ? split_expert(layer->rest) : std::nullopt;
   if (!expert) return std::nullopt;
   const bool down = expert->matrix == "w2";
-  std::string name;
-  if (gguf_)
-    name = fmt::format("blk.{}.ffn_{}_exps.weight", layer->layer,
-                       down                     ? "down"
-                       : expert->matrix == "w1" ? "gate"
-                                                : "up");
-  else
-    name = fmt::format("{}layers.{}.feed_forward.experts.{}", prefix_, layer->layer,
-                       down ? "down_proj" : "gate_up_proj");
+  const std::string name = gguf_ ? gguf_place(spec.name).name
+                                 : fmt::format("{}layers.{}.feed_forward.experts.{}", prefix_,
+                                               layer->layer, down ? "down_proj" : "gate_up_proj");
   const TensorView* stack = checkpoint_->find(name);
   if (!stack) return std::nullopt;
   // Hugging Face fuses gate and up: rows of w1 first, then those of w3.

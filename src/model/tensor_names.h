@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
@@ -33,6 +34,14 @@ std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
 
 // Parameters in all: the sum over tensor_specs().
 std::int64_t parameter_count(const ModelConfig& config);
+
+// Where GGUF files keep a canonical tensor.
+struct GgufPlace {
+  std::string name;  // "blk.3.ffn_down_exps.weight": all experts of a layer in one tensor
+  int layer = -1;    // -1: of the model as a whole
+  int expert = -1;   // which slice of the tensor; -1: it is all of it
+};
+GgufPlace gguf_place(std::string_view canonical);
 
 // Finds canonical tensors in a checkpoint of any spelling: Hugging Face text and vision-language
 // prefixes, experts one by one or fused, GGUF names and stacked experts.

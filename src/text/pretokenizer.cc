@@ -70,6 +70,13 @@ Pretokenizer Pretokenizer::gpt2() {
   return made;
 }
 
+std::optional<std::string_view> Pretokenizer::gguf_name() const {
+  if (add_prefix_space_) return std::nullopt;
+  if (steps_.empty() && gpt2_split_) return "gpt-2";
+  if (steps_.size() != 1 || gpt2_split_ || !steps_[0].keeps_every_piece()) return std::nullopt;
+  return steps_[0].kind == Kind::Llama3 ? "lfm2" : "gpt-2";
+}
+
 Result<Pretokenizer::Step> Pretokenizer::split_step(const Json& description,
                                                     std::string_view field) {
   Step step{.kind = Kind::Regex,

@@ -24,6 +24,8 @@ class Pretokenizer {
   // The splits that GGUF files name.
   static Pretokenizer llama3();
   static Pretokenizer gpt2();
+  // "lfm2" or "gpt-2" where it is one of these, however it was described; else nothing.
+  std::optional<std::string_view> gguf_name() const;
 
   // Calls word(piece) from left to right. `valid` is valid UTF-8; a piece is never empty and lives
   // only during the call. Fails (TooLarge) where a file's own pattern runs into its limits.

@@ -37,6 +37,16 @@ struct GgufTokenizer {
   std::optional<bool> add_bos = {}, add_eos = {};  // absent: what llama.cpp assumes for `pre`
 };
 
+// A folder's tokenizer as a GGUF file of a model with `rows` rows of embedding would hold it: rows
+// without token become "[PADn]". Unsupported where its split has no name there or it puts other
+// tokens around a text than bos and eos.
+struct GgufTokenizerExport {
+  GgufTokenizer tokenizer;
+  // What the file says and GGUF cannot, a line each.
+  std::vector<std::string> lost;
+};
+Result<GgufTokenizerExport> export_gguf_tokenizer(const std::string& folder, TokenId rows);
+
 struct TokenizerParts;
 
 // Immutable and safe to use from many threads; a copy shares everything.

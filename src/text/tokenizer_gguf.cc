@@ -2,14 +2,12 @@
 #include <algorithm>
 
 #include "text/tokenizer.h"
+#include "text/tokenizer_gguf_types.h"
 #include "text/tokenizer_parts.h"
 #include "text/tokenizer_utf8.h"
 
 namespace millrace {
 namespace {
-
-// llama.cpp's llama_token_type.
-constexpr std::int32_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5;
 
 // What a name of a pre-tokenizer stands for.
 struct PreTokenizer {
@@ -31,16 +29,16 @@ Status read_tokens(const GgufTokenizer& gguf, TokenizerParts& parts) {
   for (std::size_t i = 0; i < gguf.tokens.size(); ++i) {
     const std::string& text = gguf.tokens[i];
     const auto id = static_cast<TokenId>(i);
-    const std::int32_t type = gguf.token_types.empty() ? kNormal : gguf.token_types[i];
+    const std::int32_t type = gguf.token_types.empty() ? kGgufNormal : gguf.token_types[i];
     switch (type) {
-      case kUnused:  // padding rows of the embedding
+      case kGgufUnused:
         continue;
-      case kControl:
-      case kUserDefined:
-        parts.added.push_back({.text = text, .id = id, .special = type == kControl});
+      case kGgufControl:
+      case kGgufUserDefined:
+        parts.added.push_back({.text = text, .id = id, .special = type == kGgufControl});
         break;
-      case kNormal:
-      case kUnknown:
+      case kGgufNormal:
+      case kGgufUnknown:
         break;
       default:
         return fail(ErrorCode::Unsupported, "token_type[{}]: found {}, expected 1 to 5", i, type);

@@ -266,22 +266,41 @@ Result<MappedFile> open_limited(const std::string& path, std::size_t max_bytes) 
   return file;
 }
 
-}  // namespace
-
-Result<Tokenizer> Tokenizer::from_json(std::string_view text, std::string_view origin,
-                                       std::string_view config_text,
-                                       std::string_view config_origin) {
+Result<TokenizerParts> read_parts(std::string_view text, std::string_view origin,
+                                  std::string_view config_text, std::string_view config_origin) {
   TokenizerParts parts;
   TokenizerFile file = MILLRACE_TRY(parse_tokenizer_file(text, origin, true));
   if (const Status s = read_tokenizer(std::move(file), parts); !s)
     return fail_in(origin, s.error());
-  if (!config_text.empty()) {
-    const TokenizerFile config =
-        MILLRACE_TRY(parse_tokenizer_file(config_text, config_origin, false));
-    if (const Status status = read_config(config.document, parts); !status)
-      return fail_in(config_origin, status.error());
-  }
-  auto tokenizer = build(std::move(parts));
+  if (config_text.empty()) return parts;
+  const TokenizerFile config =
+      MILLRACE_TRY(parse_tokenizer_file(config_text, config_origin, false));
+  if (const Status status = read_config(config.document, parts); !status)
+    return fail_in(config_origin, status.error());
+  return parts;
+}
+
+std::string tokenizer_path(const std::string& folder) {
+  return (std::filesystem::path(folder) / "tokenizer.json").string();
+}
+
+}  // namespace
+
+Result<TokenizerParts> read_tokenizer_folder(const std::string& folder) {
+  const MappedFile file = MILLRACE_TRY(open_limited(tokenizer_path(folder), kMaxFileBytes));
+  const std::string config_path =
+      (std::filesystem::path(folder) / "tokenizer_config.json").string();
+  std::error_code ignored;
+  if (!std::filesystem::exists(config_path, ignored))
+    return read_parts(file.text(), file.path(), {}, {});
+  const MappedFile config = MILLRACE_TRY(open_limited(config_path, kMaxConfigBytes));
+  return read_parts(file.text(), file.path(), config.text(), config.path());
+}
+
+Result<Tokenizer> Tokenizer::from_json(std::string_view text, std::string_view origin,
+                                       std::string_view config_text,
+                                       std::string_view config_origin) {
+  auto tokenizer = build(MILLRACE_TRY(read_parts(text, origin, config_text, config_origin)));
   if (!tokenizer) return fail_in(origin, tokenizer.error());
   return tokenizer;
 }
@@ -292,14 +311,9 @@ Result<Tokenizer> Tokenizer::from_json_file(const std::string& path) {
 }
 
 Result<Tokenizer> Tokenizer::from_folder(const std::string& folder) {
-  const std::filesystem::path base(folder);
-  const MappedFile file =
-      MILLRACE_TRY(open_limited((base / "tokenizer.json").string(), kMaxFileBytes));
-  const std::string config_path = (base / "tokenizer_config.json").string();
-  std::error_code ignored;
-  if (!std::filesystem::exists(config_path, ignored)) return from_json(file.text(), file.path());
-  const MappedFile config = MILLRACE_TRY(open_limited(config_path, kMaxConfigBytes));
-  return from_json(file.text(), file.path(), config.text(), config.path());
+  auto tokenizer = build(MILLRACE_TRY(read_tokenizer_folder(folder)));
+  if (!tokenizer) return fail_in(tokenizer_path(folder), tokenizer.error());
+  return tokenizer;
 }
 
 }  // namespace millrace

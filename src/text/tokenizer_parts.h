@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer_added.h"
 #include "text/tokenizer_bpe.h"
@@ -26,5 +27,8 @@ struct TokenizerParts {
   std::vector<TokenId> before, after;  // around a text encoded with special tokens
   std::optional<TokenId> bos, eos, pad;
 };
+
+// Of tokenizer.json and, if it is there, tokenizer_config.json.
+Result<TokenizerParts> read_tokenizer_folder(const std::string& folder);
 
 }  // namespace millrace

@@ -28,8 +28,8 @@ def run(*arguments, stdin="", status=0, timeout=120):
 class Cli(unittest.TestCase):
     def test_help_teaches(self):
         text = run("--help").stdout
-        for word in ("run", "inspect", "kernels", "bench", "tokenize", "template", "logits", "doctor", "pull", "parse", "serve",
-                     "Exit status"):
+        for word in ("run", "inspect", "kernels", "bench", "tokenize", "template", "logits", "doctor", "pull", "quantize",
+                     "parse", "serve", "Exit status"):
             self.assertIn(word, text)
         for command in ("run", "bench", "inspect"):
             self.assertIn("--load-format", run(command, "--help").stdout)

@@ -3,33 +3,19 @@
 
 usage: run.py MILLRACE REPOSITORY BUILD_FOLDER [unittest arguments]
 """
-import hashlib
 import os
 import pathlib
 import subprocess
 import sys
-import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-def environment(build: pathlib.Path) -> pathlib.Path:
-    """The venv's Python; made again when the requirements change."""
-    wanted = (HERE / "requirements.txt").read_bytes()
-    folder = build / "venv" / hashlib.sha256(wanted).hexdigest()[:12]
-    python = folder / "bin/python"
-    if not (folder / "complete").exists():
-        print(f"installing the clients into {folder}", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r",
-                        HERE / "requirements.txt"], check=True)
-        (folder / "complete").touch()
-    return python
+sys.path.insert(0, str(HERE.parent))
+from pypi_venv import environment  # noqa: E402
 
 
 def main() -> int:
     binary, root, build = (pathlib.Path(a).resolve() for a in sys.argv[1:4])
-    python = environment(build)
+    python = environment(HERE / "requirements.txt", build)
     status = 0
     only = sys.argv[4:]
     for test in sorted(HERE.glob("*_test.py")):
