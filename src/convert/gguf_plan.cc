@@ -105,6 +105,7 @@ Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& optio
     GgufModel model = MILLRACE_TRY(open_gguf(path));
     config = MILLRACE_TRY(config_from_gguf(model));
     plan.source = std::move(model.checkpoint);
+    MILLRACE_TRY(plan_tensors(config, options, plan));
     plan.keys = keys_of_gguf(model.metadata, *options.type, options.name);
   } else {
     LoadedModel model = MILLRACE_TRY(describe_model(path, {}));
@@ -112,15 +113,16 @@ Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& optio
       return fail(ErrorCode::NotFound, "{}: no weights (model.safetensors) in this folder", path);
     config = model.config;
     plan.source = model.checkpoint;
+    // First: shapes that are there bound what a config may claim.
+    MILLRACE_TRY(plan_tensors(config, options, plan));
     plan.keys = MILLRACE_TRY(
         keys_of_folder(path, model, *options.type,
                        options.name.empty() ? name_of_folder(path) : options.name, plan.notes));
   }
-  MILLRACE_TRY(plan_tensors(config, options, plan));
   note_left_out(plan);
   note_replaced(*options.type, plan);
   if (config.conv_bias)
-    plan.notes.push_back("convolutions have biases, which llama.cpp does not read");
+    plan.notes.push_back("convolutions have biases: llama.cpp does not load such a file");
   return plan;
 }
 

@@ -105,6 +105,10 @@ Result<ModelConfig> config_from_gguf(const GgufModel& gguf) {
     return fail(ErrorCode::Corrupt, "{}: tensor token_embd.weight is missing or no matrix", origin);
   config.vocab = embedding->shape[0];
   config.tied_head = gguf.checkpoint->find("output.weight") == nullptr;
+  // No key tells of them.
+  for (std::size_t i = 0; i < config.layers.size() && !config.conv_bias; ++i)
+    config.conv_bias =
+        gguf.checkpoint->find(fmt::format("blk.{}.shortconv.in_proj.bias", i)) != nullptr;
   // The bulk of the matrices says what the file is stored in; it also sets the cache's type.
   config.dtype = embedding->dtype;
   if (is_moe) {

@@ -114,6 +114,17 @@ TEST_F(GgufFile, MayComeFromGguf) {
                       *testing::value_or_die(open_gguf(path("direct.gguf"))).checkpoint);
 }
 
+// No key of the format tells of biases; the tensors do.
+TEST_F(GgufFile, KeepsBiasesOfConvolutions) {
+  ASSERT_TRUE(make(testing::data_path("golden/dense_adjust"), "f32", "a.gguf"));
+  const GgufModel model = testing::value_or_die(open_gguf(path("a.gguf")));
+  ASSERT_NE(model.checkpoint->find("blk.0.shortconv.conv.bias"), nullptr);
+  EXPECT_TRUE(testing::value_or_die(load_model(path("a.gguf"), {})).config.conv_bias);
+  ASSERT_TRUE(make(path("a.gguf"), "f32", "b.gguf"));
+  expect_same_tensors(*testing::value_or_die(open_gguf(path("b.gguf"))).checkpoint,
+                      *model.checkpoint);
+}
+
 // Fused experts (gate and up in one tensor) give the same file as single ones.
 TEST_F(GgufFile, StacksFusedExperts) {
   const std::string source = testing::data_path("golden/moe_f32");
