@@ -41,6 +41,9 @@ class ChatRenderer final : public Renderer {
     for (const Choice& choice : choices_) choices.push_back(whole(choice));
     json["choices"] = std::move(choices);
     json["usage"] = usage_json();
+    if (spec_->prompt_logprobs)
+      json["prompt_logprobs"] = prompt_logprobs_json(
+          spec_->prompts.front(), scores(choices_.front()), *spec_->prompt_logprobs, tokenizer_);
     if (spec_->return_token_ids) json["prompt_token_ids"] = spec_->prompts.front();
     return json;
   }

@@ -185,6 +185,7 @@ ApiResult<GenerationSpec> parse_chat(const Json& body, const ServedModel& model)
   auto prompt = chat_prompt(chat, model, spec);
   if (!prompt) return api_fail(std::move(prompt.error()));
   spec.prompts.push_back(std::move(*prompt));
+  if (auto error = ask_for_prompt_logprobs(spec)) return api_fail(std::move(*error));
   if (auto error = constrain(shape, calls ? callable : Json(), model, spec))
     return api_fail(std::move(*error));
   return spec;

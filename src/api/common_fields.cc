@@ -14,6 +14,9 @@ constexpr std::size_t kMostStops = 32;
 constexpr std::size_t kMostStopBytes = 1024;
 constexpr std::size_t kMostBiases = 4096;
 constexpr std::size_t kMostSaltBytes = 1024;
+constexpr int kMostPromptLogprobs = 20;
+// Log probabilities in one response: of a prompt of 49,000 tokens with the 20 likeliest each.
+constexpr std::int64_t kMostPromptEntries = 1 << 20;
 
 void read_stops(BodyReader& reader, Request& request) {
   const Json* stop = reader.any("stop");
@@ -160,6 +163,24 @@ std::vector<Prompt> read_prompts(BodyReader& reader, std::string_view name, std:
   return prompts;
 }
 
+std::optional<ApiError> ask_for_prompt_logprobs(GenerationSpec& spec) {
+  if (!spec.prompt_logprobs && !spec.echo_logprobs) return {};
+  const int each = std::max(spec.prompt_logprobs.value_or(0),
+                            spec.echo_logprobs ? spec.request.sampling.logprobs : 0);
+  // The first answer to a prompt brings them, which may come after the beginning of another.
+  if (spec.stream && spec.n > 1)
+    return bad_field("n", "found more than 1, which echo with logprobs does not stream");
+  std::int64_t tokens = 0;
+  for (const std::vector<TokenId>& prompt : spec.prompts) tokens += std::ssize(prompt);
+  const std::int64_t entries = tokens * spec.n * (each + 1);
+  if (entries > kMostPromptEntries)
+    return bad_field(spec.prompt_logprobs ? "prompt_logprobs" : "logprobs",
+                     fmt::format("{} log probabilities of prompts in one response, the limit is {}",
+                                 entries, kMostPromptEntries));
+  spec.request.prompt_logprobs = each;
+  return {};
+}
+
 void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec,
                  AnswerShape& shape) {
   Request& request = spec.request;
@@ -187,13 +208,16 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
     if (!spec.stream) reader.fail("stream_options", "has a meaning only together with stream");
   }
   spec.return_token_ids = reader.boolean("return_token_ids").value_or(false);
+  if (const auto each = reader.integer("prompt_logprobs", 0, kMostPromptLogprobs)) {
+    spec.prompt_logprobs = static_cast<int>(*each);
+    if (spec.stream) reader.fail("prompt_logprobs", "is not supported together with stream");
+  }
 
   // Who asks, and hints that change no answer.
   reader.ignore({"user", "metadata", "safety_identifier", "prompt_cache_key",
                  "prompt_cache_retention", "request_id", "prediction"});
   reader.only("store", {false}, "is not supported: nothing is stored");
   reader.only("service_tier", {"auto", "default"}, "is not supported");
-  reader.only("prompt_logprobs", {0}, "is not supported");
   reader.only("truncate_prompt_tokens", {}, "is not supported");
   reader.only("allowed_token_ids", {Json::array()}, "is not supported");
   reader.only("bad_words", {Json::array()}, "is not supported");

@@ -10,19 +10,12 @@ class CompletionRenderer final : public Renderer {
                      const Tokenizer* tokenizer)
       : Renderer(std::move(spec), std::move(names)),
         tokenizer_(tokenizer),
+        begun_(choices_.size(), false),
         offsets_(choices_.size(), 0) {}
 
   void begin(std::string& out) override {
-    for (const Choice& choice : choices_) {
-      const bool says_something = !spec_->echo.empty() || spec_->return_token_ids;
-      if (!says_something) continue;
-      Json entry = stream_entry(choice, echo(choice));
-      if (spec_->return_token_ids) {
-        entry["prompt_token_ids"] = prompt(choice);
-        entry["token_ids"] = Json::array();
-      }
-      append_event(out, chunk(std::move(entry)));
-    }
+    if (spec_->echo_logprobs) return;  // the first update brings what is said of the prompt
+    for (const Choice& choice : choices_) begin_choice(choice, out);
   }
 
   void end(std::string& out) override {
@@ -44,9 +37,18 @@ class CompletionRenderer final : public Renderer {
     Json choices = Json::array();
     for (const Choice& choice : choices_) {
       Json entry = stream_entry(choice, echo(choice) + choice.answer().content);
-      std::int64_t offset = 0;
+      std::int64_t offset = characters(echo(choice));
       if (spec_->request.sampling.logprobs >= 0)
         entry["logprobs"] = completion_logprobs(choice.tokens(), tokenizer_, offset);
+      if (spec_->echo_logprobs) {
+        Json whole = echoed(choice);
+        for (auto& [name, list] : whole.items())
+          for (Json& item : entry["logprobs"][name]) list.push_back(std::move(item));
+        entry["logprobs"] = std::move(whole);
+      }
+      if (spec_->prompt_logprobs)
+        entry["prompt_logprobs"] = prompt_logprobs_json(prompt(choice), scores(choice),
+                                                        *spec_->prompt_logprobs, tokenizer_);
       entry["finish_reason"] = choice.finish_reason();
       entry["stop_reason"] = choice.stop_string().empty() ? Json() : Json(choice.stop_string());
       if (spec_->return_token_ids) {
@@ -64,8 +66,26 @@ class CompletionRenderer final : public Renderer {
   }
 
  private:
+  // What goes before the answer, with what is said of the prompt.
+  void begin_choice(const Choice& choice, std::string& out) {
+    const auto index = static_cast<std::size_t>(choice.index());
+    const bool says_something =
+        !spec_->echo.empty() || spec_->echo_logprobs || spec_->return_token_ids;
+    if (begun_[index] || !says_something) return;
+    begun_[index] = true;
+    Json entry = stream_entry(choice, echo(choice));
+    offsets_[index] = characters(echo(choice));
+    if (spec_->echo_logprobs) entry["logprobs"] = echoed(choice);
+    if (spec_->return_token_ids) {
+      entry["prompt_token_ids"] = prompt(choice);
+      entry["token_ids"] = Json::array();
+    }
+    append_event(out, chunk(std::move(entry)));
+  }
+
   void write(Choice& choice, const TokenUpdate& update, const std::vector<AnswerEvent>& events,
              std::string& out) override {
+    if (spec_->echo_logprobs) begin_choice(choice, out);
     std::string text;
     for (const AnswerEvent& event : events) text += event.text;
     const bool logprobs = update.token && spec_->request.sampling.logprobs >= 0;
@@ -83,14 +103,12 @@ class CompletionRenderer final : public Renderer {
     append_event(out, chunk(std::move(entry)));
   }
 
-  std::size_t prompt_index(const Choice& choice) const {
-    return static_cast<std::size_t>(choice.index() / spec_->n);
-  }
   std::string echo(const Choice& choice) const {
     return spec_->echo.empty() ? std::string() : spec_->echo[prompt_index(choice)];
   }
-  const std::vector<TokenId>& prompt(const Choice& choice) const {
-    return spec_->prompts[prompt_index(choice)];
+  Json echoed(const Choice& choice) const {
+    return echoed_logprobs(prompt(choice), scores(choice), spec_->request.sampling.logprobs,
+                           echo(choice), tokenizer_);
   }
 
   Json header() const {
@@ -113,7 +131,9 @@ class CompletionRenderer final : public Renderer {
   }
 
   const Tokenizer* tokenizer_;
-  std::vector<std::int64_t> offsets_;  // characters sent, a choice each
+  // A choice each: what goes before the answer is sent; how many characters are.
+  std::vector<bool> begun_;
+  std::vector<std::int64_t> offsets_;
 };
 
 }  // namespace

@@ -37,6 +37,10 @@ struct GenerationSpec {
   std::vector<std::string> echo;  // texts to put before the answers, a prompt each; or empty
   int n = 1;                      // answers a prompt
   Request request;                // for every answer, but for prompt and seed
+  // vLLM's: log probabilities of the prompts' tokens, with so many of the likeliest. What the
+  // engine is asked for is in `request`, of the first answer to each prompt.
+  std::optional<int> prompt_logprobs;
+  bool echo_logprobs = false;  // those of an answer begin with its prompt's
 
   bool stream = false;
   bool include_usage = false;  // in a stream
@@ -78,6 +82,8 @@ void read_model(BodyReader& reader, const ServedModel& model);
 // Sampling, stops, n, stream, and what is refused or ignored everywhere.
 void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& spec,
                  AnswerShape& shape);
+// Asks the engine for what the prompts' log probabilities are needed for, once all is read.
+std::optional<ApiError> ask_for_prompt_logprobs(GenerationSpec& spec);
 // Where the request stands among others: priority, cache_salt.
 void read_placement(BodyReader& reader, Request& request);
 struct Prompt {

@@ -14,4 +14,16 @@ Json chat_logprob(const SampledToken& token, const Tokenizer* tokenizer);
 Json completion_logprobs(std::span<const SampledToken> tokens, const Tokenizer* tokenizer,
                          std::int64_t& offset);
 
+// The same of a prompt whose text is echoed as `text`: of its first token, and of all where
+// `scored` is null, no log probability is known. The `each` likeliest are shown.
+Json echoed_logprobs(std::span<const TokenId> prompt, const PromptLogprobs* scored, int each,
+                     std::string_view text, const Tokenizer* tokenizer);
+// How many characters of UTF-8 that is.
+std::int64_t characters(std::string_view text);
+
+// vLLM's prompt_logprobs: null for the first token, then {id: {"logprob", "rank",
+// "decoded_token"}} with each token and the `each` likeliest. Null if `scored` is.
+Json prompt_logprobs_json(std::span<const TokenId> prompt, const PromptLogprobs* scored, int each,
+                          const Tokenizer* tokenizer);
+
 }  // namespace millrace::server

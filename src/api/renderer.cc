@@ -40,6 +40,7 @@ Choice::Choice(const GenerationSpec& spec, int index) : spec_(spec), index_(inde
 void Choice::take(const TokenUpdate& update, std::vector<AnswerEvent>& events) {
   events.clear();
   if (!finish_reason_.empty()) return;
+  if (update.prompt_logprobs) prompt_logprobs_ = update.prompt_logprobs;
   if (update.token && (spec_.return_token_ids || spec_.request.sampling.logprobs >= 0))
     tokens_.push_back(*update.token);
   if (!wants_end_) {

@@ -35,6 +35,8 @@ class Choice {
   const Usage& usage() const { return usage_; }
   const std::vector<SampledToken>& tokens() const { return tokens_; }
   std::int64_t reasoning_tokens() const { return reasoning_tokens_; }
+  // Null where they are not wanted or not there: the first answer to a prompt brings them.
+  const PromptLogprobs* prompt_logprobs() const { return prompt_logprobs_.get(); }
   // A whole call has come, and no second one is wanted: the answer can be ended.
   bool wants_end() const { return wants_end_; }
 
@@ -47,6 +49,7 @@ class Choice {
   ParsedAnswer answer_;
   std::vector<SampledToken> tokens_;  // kept where logprobs or token ids are wanted
   std::string finish_reason_, stop_string_, error_;
+  std::shared_ptr<const PromptLogprobs> prompt_logprobs_;
   Usage usage_;
   int complete_calls_ = 0;
   bool in_reasoning_ = false;
@@ -98,6 +101,16 @@ class Renderer {
                      const std::vector<AnswerEvent>& events, std::string& out) = 0;
 
   Json usage_json() const;
+  // What belongs to the choice's prompt.
+  std::size_t prompt_index(const Choice& choice) const {
+    return static_cast<std::size_t>(choice.index() / spec_->n);
+  }
+  const std::vector<TokenId>& prompt(const Choice& choice) const {
+    return spec_->prompts[prompt_index(choice)];
+  }
+  const PromptLogprobs* scores(const Choice& choice) const {
+    return choices_[prompt_index(choice) * static_cast<std::size_t>(spec_->n)].prompt_logprobs();
+  }
 
   std::shared_ptr<const GenerationSpec> spec_;
   ResponseNames names_;

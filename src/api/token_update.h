@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,10 +19,11 @@ struct TokenUpdate {
   std::optional<SampledToken> token;
   std::string text;
   std::optional<FinishReason> finish;
-  std::string error, stop_string;  // with finish
-  Usage usage;                     // with finish
-  std::vector<float> embedding;    // with finish, where one was asked for
-  Clock::time_point at;            // when the step thread handed it over
+  std::string error, stop_string;                         // with finish
+  Usage usage;                                            // with finish
+  std::vector<float> embedding;                           // with finish, where one was asked for
+  std::shared_ptr<const PromptLogprobs> prompt_logprobs;  // with the first, where asked for
+  Clock::time_point at;                                   // when the step thread handed it over
 };
 
 }  // namespace millrace::server

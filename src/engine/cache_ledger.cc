@@ -54,9 +54,10 @@ std::variant<MemoryLedger::Opened, MemoryLedger::Refusal> CacheLedger::open(Requ
   const auto known = std::ssize(sequence.tokens);
   // The last token is never taken from the tree: somebody must compute its logits.
   const std::span<const TokenId> usable =
-      std::span(sequence.tokens).first(sequence.tokens.size() - 1);
+      std::span(sequence.tokens)
+          .first(static_cast<std::size_t>(std::min(known - 1, sequence.most_cached)));
   SharedPrefix prefix;
-  if (options_.keep_prefixes && sequence.uses_cache) {
+  if (options_.keep_prefixes && !usable.empty()) {
     if (is_being_computed(sequence, usable)) return Refusal::Later;
     prefix = tree_.match(sequence.salt, usable);
   }

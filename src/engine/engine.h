@@ -23,6 +23,7 @@
 #include "engine/draft.h"
 #include "engine/load.h"
 #include "engine/pooling.h"
+#include "engine/prompt_logprobs.h"
 #include "engine/sampling.h"
 #include "engine/step_trace.h"
 #include "model/lfm2.h"
@@ -87,6 +88,11 @@ struct Request {
   // The prompt's embedding instead of an answer: Completion::embedding. All about answers is
   // unused.
   std::optional<Pooling> pooling;
+  // How likely the prompt's own tokens are, with so many of the likeliest in the place of each:
+  // Completion::prompt_logprobs. Such a prompt is computed, not taken from the cache.
+  std::optional<int> prompt_logprobs;
+  // No answer: it ends with FinishReason::Length before its first token.
+  bool prompt_only = false;
 };
 
 struct Completion;
@@ -98,6 +104,8 @@ struct TokenEvent {
   std::string text;
   std::optional<FinishReason> finish;      // in the last event
   const Completion* completion = nullptr;  // there too: the whole answer, valid during the call
+  // In the first event, where they were asked for.
+  std::shared_ptr<const PromptLogprobs> prompt_logprobs = nullptr;
 };
 
 struct Usage {
@@ -120,6 +128,8 @@ struct Completion {
   std::string error;             // with FinishReason::Failed
   std::string stop_string;       // of Request::stop, when one of them ended it
   std::vector<float> embedding;  // [hidden]; with Request::pooling
+  // With Request::prompt_logprobs, once the prompt is computed.
+  std::shared_ptr<const PromptLogprobs> prompt_logprobs;
   Usage usage;
 };
 

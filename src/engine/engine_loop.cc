@@ -16,6 +16,13 @@ constexpr bool kIsDebugBuild = false;
 constexpr bool kIsDebugBuild = true;
 #endif
 
+constexpr std::int64_t kMostPromptLogprobs = 100;
+
+// For what the host computes beside the device.
+int few_cores() {
+  return std::clamp(available_cores() / 4, 1, 8);
+}
+
 }  // namespace
 
 EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& options)
@@ -34,8 +41,7 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
            .replay_tokens = parts_->cache->geometry().replay_tokens(),
            .spare_logits = parts_->sizes.limits.max_logit_rows - parts_->sizes.limits.max_spans},
           ledger_, options.policy),
-      mask_workers_(std::clamp(available_cores() / 4, 1, 8),
-                    2 * static_cast<std::size_t>(parts_->sizes.slots)),
+      mask_workers_(few_cores(), 2 * static_cast<std::size_t>(parts_->sizes.slots)),
       cancels_(std::make_shared<std::atomic<std::uint64_t>>(0)) {
   if (!make_drafter_)
     make_drafter_ = [](std::int64_t most) { return std::make_unique<LookupDrafter>(most); };
@@ -83,8 +89,17 @@ Result<Answer> EngineLoop::submit(Request request, TokenCallback callback) {
     return fail(ErrorCode::InvalidArgument, "draft_tokens: found {}, expected 0 to {}", drafts,
                 most_draft_tokens_);
   MILLRACE_TRY(check_sampling(request.sampling, vocab));
-  if (request.pooling && request.constraint)
-    return fail(ErrorCode::InvalidArgument, "an embedding cannot be constrained");
+  if ((request.pooling || request.prompt_only) && request.constraint)
+    return fail(ErrorCode::InvalidArgument,
+                "an embedding or a prompt without an answer cannot be constrained");
+  if (request.prompt_logprobs) {
+    if (request.pooling)
+      return fail(ErrorCode::InvalidArgument, "an embedding has no prompt_logprobs");
+    const std::int64_t most = std::min(vocab, kMostPromptLogprobs);
+    if (*request.prompt_logprobs < 0 || *request.prompt_logprobs > most)
+      return fail(ErrorCode::InvalidArgument, "prompt_logprobs: found {}, expected 0 to {}",
+                  *request.prompt_logprobs, most);
+  }
 
   const Constraint* constraint = request.constraint.get();
   if (constraint && constraint->vocab != vocab)
@@ -174,7 +189,8 @@ void EngineLoop::restart(Running& running) {
   scheduler_.submit({.id = running.id,
                      .tokens = std::ssize(running.tokens),
                      .priority = running.state->request.priority,
-                     .waits_for_tokens = running.drafter != nullptr});
+                     .waits_for_tokens = running.drafter != nullptr,
+                     .logits_until = running.logits_until()});
 }
 
 // After the device has failed nothing can be computed any more: whoever runs or waits is told, and
@@ -206,7 +222,7 @@ void EngineLoop::take_inbox() {
     oldest = std::exchange(oldest->next, nullptr);
     const Request& request = state->request;
     auto running = make_running(next_id_++, std::move(state), context(), seeds_());
-    const int drafts = request.pooling ? 0 : request.draft_tokens.value_or(draft_tokens_);
+    const int drafts = running->answers() ? request.draft_tokens.value_or(draft_tokens_) : 0;
     if (drafts > 0) {
       running->drafter = make_drafter_(running->max_length);
       running->draft_length = DraftLength(drafts);
@@ -219,12 +235,14 @@ void EngineLoop::take_inbox() {
     running->samples_on_host = !overlap_ || !parts_->runner->can_sample() ||
                                samples_on_host(request.sampling) ||
                                (drafts > 0 && (running->sample.uses_history || running->mask));
+    if (running->scorer && !score_workers_) score_workers_.emplace(few_cores());
     timed_ += request.timeout_seconds > 0;
     if (running->state->cancelled) --cancels_seen_;  // counted before it was here
     scheduler_.submit({.id = running->id,
                        .tokens = running->prompt_length,
                        .priority = request.priority,
-                       .waits_for_tokens = drafts > 0});
+                       .waits_for_tokens = drafts > 0,
+                       .logits_until = running->logits_until()});
     const RequestId id = running->id;
     requests_.emplace(id, std::move(running));
   }
@@ -263,7 +281,7 @@ void EngineLoop::step() {
 void EngineLoop::choose_step() {
   std::int64_t row = 0;
   for (const StepInFlight::Part& part : steps_[(begun_ - 1) % Runner::kInFlight].parts) {
-    const std::int64_t first_row = std::exchange(row, row + part.logits);
+    const std::int64_t first_row = part.scored + std::exchange(row, row + part.rows());
     Running& running = *part.running;
     if (part.logits == 0 || !running.mask || running.sampler) continue;
     mask_workers_.wait(*running.mask);
@@ -302,14 +320,19 @@ StepSpan EngineLoop::step_span(Running& running, const PlanSpan& span) {
   const std::span<const TokenId> tokens = running.tokens;
   const auto first = static_cast<std::size_t>(span.first);
   const auto count = static_cast<std::size_t>(span.count);
-  const bool chooses = span.wants_logits && !running.pool;
+  const bool chooses = span.wants_logits && running.answers();
+  const bool scored = span.kind == SpanKind::Prefill && running.scorer &&
+                      running.scorer->wants(span.first, span.count);
   StepSpan step = {.memory = &memory,
                    .tokens = {},
                    .kind = span.kind,
-                   .logits = chooses ? Logits::Last : Logits::None,
+                   .logits = scored    ? Logits::All
+                             : chooses ? Logits::Last
+                                       : Logits::None,
                    .sample = chooses && !running.sampler ? &running.sample : nullptr,
                    .masked = running.mask != nullptr,
-                   .states = running.pool && span.kind == SpanKind::Prefill};
+                   .states = running.pool && span.kind == SpanKind::Prefill,
+                   .scored = scored};
   if (span.kind == SpanKind::Decode && count > 1) {
     running.step_tokens.assign(1, tokens[first]);
     running.step_tokens.insert(running.step_tokens.end(), running.drafts.begin(),
@@ -344,9 +367,9 @@ bool EngineLoop::begin_step() {
     if (running.admissions_seen != running.admissions) admitted(running, lease.memory);
     spans_.push_back(step_span(running, span));
     const std::int64_t first_row = std::exchange(step_tokens, step_tokens + span.count);
-    const std::int64_t logits = !span.wants_logits || running.pool ? 0
-                                : span.kind == SpanKind::Decode    ? span.count
-                                                                   : 1;
+    const std::int64_t logits = !span.wants_logits || !running.answers() ? 0
+                                : span.kind == SpanKind::Decode          ? span.count
+                                                                         : 1;
     const std::int64_t computed =
         span.kind == SpanKind::Replay ? span.first : span.first + span.count;
     step.parts.push_back({&running, &lease, span.kind, computed, logits});
@@ -354,7 +377,9 @@ bool EngineLoop::begin_step() {
       step.parts.back().first_state = first_row;
       step.parts.back().states = span.count;
     }
-    step.host_looks = step.host_looks || spans_.back().states || (logits > 0 && running.sampler);
+    if (spans_.back().scored) step.parts.back().scored = span.count - logits;
+    step.host_looks = step.host_looks || spans_.back().states || spans_.back().scored ||
+                      (logits > 0 && running.sampler);
   }
   planning.set_amount(step_tokens);
   planning.end();
@@ -369,7 +394,7 @@ bool EngineLoop::begin_step() {
     Running& running = *part.running;
     ++running.in_flight;
     // Its last token is on its way.
-    if ((part.logits > 0 || part.states > 0) && !running.drafter &&
+    if ((part.logits > 0 || part.states > 0 || !running.answers()) && !running.drafter &&
         part.computed + 1 >= running.max_length)
       unschedule(running);
   }
@@ -399,7 +424,7 @@ void EngineLoop::end_step() {
   StepInFlight& step = steps_[ended_++ % Runner::kInFlight];
   std::int64_t row = 0;
   for (const StepInFlight::Part& part : step.parts) {
-    const std::int64_t first_row = std::exchange(row, row + part.logits);
+    const std::int64_t first_row = part.scored + std::exchange(row, row + part.rows());
     if (part.logits == 0 || !part.running->mask || part.running->sampler || part.running->ended)
       continue;
     const TokenId token = parts_->runner->chosen(first_row);
@@ -409,7 +434,7 @@ void EngineLoop::end_step() {
   for (const StepInFlight::Part& part : step.parts) {
     Running& running = *part.running;
     --running.in_flight;
-    const std::int64_t first_row = std::exchange(row, row + part.logits);
+    const std::int64_t first_row = std::exchange(row, row + part.rows());
     const auto ended = std::find_if(ending_.begin(), ending_.end(),
                                     [&](const auto& each) { return each.get() == &running; });
     if (ended != ending_.end()) {
@@ -421,8 +446,12 @@ void EngineLoop::end_step() {
     if (part.kind == SpanKind::Prefill) ledger_.computed(*part.lease, part.computed);
     // Whoever is put off gets its memory's end here, unless the answer has ended.
     const RequestId id = running.id;
+    const bool was_all = !running.answers() && !running.pool && part.kind == SpanKind::Prefill &&
+                         part.computed == running.prompt_length;
     if (part.states > 0) take_states(part);
-    if (part.logits > 0) take_tokens(part, first_row);
+    if (part.scored > 0 && !take_scores(part, first_row)) continue;
+    if (part.logits > 0) take_tokens(part, first_row + part.scored);
+    if (was_all) finish(running, FinishReason::Length);
     if (!requests_.contains(id) || running.in_flight > 0) continue;
     if (std::unique_ptr<Lease> lease = ledger_.take_preempted(running)) {
       ledger_.release(std::move(lease));
@@ -450,6 +479,21 @@ void EngineLoop::take_states(const StepInFlight::Part& part) {
     return finish(running, FinishReason::Failed, damaged_weights(running.prompt_length - 1));
   running.state->completion.embedding = std::move(embedding);
   finish(running, FinishReason::Stop);
+}
+
+bool EngineLoop::take_scores(const StepInFlight::Part& part, std::int64_t row) {
+  Running& running = *part.running;
+  const std::int64_t first = part.computed - part.rows();
+  check(first <= running.scorer->scored(), "a prompt's rows of logits are left out");
+  score_workers_->run(part.scored, [&](std::int64_t i) {
+    running.scorer->judge(first + i, parts_->runner->logits(row + i));
+  });
+  if (const Status scored = running.scorer->advance(first + part.scored); !scored) {
+    finish(running, FinishReason::Failed, scored.error().message);
+    return false;
+  }
+  running.note_scores();
+  return true;
 }
 
 Result<SampledToken> EngineLoop::token_of(Running& running, std::int64_t row,

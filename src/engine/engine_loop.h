@@ -5,10 +5,12 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <random>
 #include <thread>
 #include <unordered_map>
 
+#include "base/thread_pool.h"
 #include "engine/cache_ledger.h"
 #include "engine/parts.h"
 #include "engine/running.h"
@@ -22,9 +24,12 @@ struct StepInFlight {
     SequenceLease* lease;
     SpanKind kind;
     std::int64_t computed;          // positions, when it has ended
-    std::int64_t logits;            // rows
+    std::int64_t logits;            // rows that its tokens are chosen from
+    std::int64_t scored = 0;        // rows before them, which judge its prompt
     std::int64_t first_state = -1;  // row of the step, if its states are wanted
     std::int64_t states = 0;        // rows
+
+    std::int64_t rows() const { return scored + logits; }  // of logits
   };
   std::vector<Part> parts;
   bool host_looks = false;  // at logits or states, which the next step overwrites
@@ -77,6 +82,8 @@ class EngineLoop final : public Engine {
   void end_step();
   bool walk_on(Running& running, TokenId token);
   void take_states(const StepInFlight::Part& part);
+  // False: the request has failed.
+  bool take_scores(const StepInFlight::Part& part, std::int64_t row);
   // The step's tokens for one request, from the row of logits on.
   void take_tokens(const StepInFlight::Part& part, std::int64_t row);
   Result<SampledToken> token_of(Running& running, std::int64_t row, std::int64_t position);
@@ -97,6 +104,7 @@ class EngineLoop final : public Engine {
   CacheLedger ledger_;
   Scheduler scheduler_;
   MaskWorkers mask_workers_;
+  std::optional<ThreadPool> score_workers_;  // since the first request that needs them
   std::vector<TokenId> ends_of_turn_;
   std::unordered_map<RequestId, std::unique_ptr<Running>> requests_;
   // Have ended, but a step in flight still uses their memory.

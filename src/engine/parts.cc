@@ -72,10 +72,12 @@ Result<EngineSizes> engine_sizes(const ModelConfig& config, const EngineOptions&
   // A step takes a token of everybody, and a replay, which runs in one.
   sizes.limits.max_rows = std::max(step_budget, max_sequences + geometry.replay_tokens());
   sizes.limits.max_spans = max_sequences;
-  // Guesses are checked in rows of their own.
-  constexpr std::int64_t kMostSpareRows = 64;
+  // Guesses are checked in rows of their own; prompts whose log probabilities are wanted use them
+  // too, chunk by chunk.
+  constexpr std::int64_t kMostSpareRows = 64, kLeastSpareRows = 16;
   sizes.limits.max_logit_rows =
-      max_sequences + std::min(kMostSpareRows, max_sequences * options.most_draft_tokens);
+      max_sequences +
+      std::clamp(max_sequences * options.most_draft_tokens, kLeastSpareRows, kMostSpareRows);
   sizes.limits.max_blocks = per_sequence;
   return sizes;
 }

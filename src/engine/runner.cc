@@ -147,14 +147,15 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
     samples = samples || span.sample;
     input.states = input.states || span.states;
     step.waits = step.waits || (span.sample && span.masked);
-    step.host_logits = step.host_logits || (wanted > 0 && !span.sample);
+    step.host_logits = step.host_logits || (wanted > 0 && (!span.sample || span.scored));
     for (std::int64_t r = row - wanted; r < row; ++r) {
       SampleRow& sample = host.samples[logit_count];
-      sample = span.sample ? *span.sample : SampleRow{};
-      sample.slot = span.sample ? memory.slot() : -1;
+      const bool chooses = span.sample && (!span.scored || r + 1 == row);
+      sample = chooses ? *span.sample : SampleRow{};
+      sample.slot = chooses ? memory.slot() : -1;
       sample.position = first + r - (row - count) + 1;
       // Of several, which one is next is for the host to say.
-      sample.kept = wanted == 1;
+      sample.kept = wanted == 1 || span.scored;
       sample.result = static_cast<std::int32_t>(
           static_cast<std::int64_t>(turn) * limits_.max_logit_rows + logit_count);
       host.logit_rows[logit_count++] = static_cast<std::int32_t>(r);

@@ -39,6 +39,9 @@ struct StepSpan {
   // Which tokens may be chosen is said later, before Runner::choose().
   bool masked = false;
   bool states = false;  // the host gets what its rows are after the final norm: Runner::state()
+  // With Logits::All of a prompt: the host gets the logits, and with `sample` the step chooses a
+  // token behind the last row alone.
+  bool scored = false;
 };
 
 struct RunnerLimits {

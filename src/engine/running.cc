@@ -1,6 +1,7 @@
 #include "engine/running.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace millrace {
 
@@ -15,7 +16,7 @@ void Answer::State::end(FinishReason reason, std::string error) {
   completion.finish = reason;
   completion.error = std::move(error);
   completion.usage.total_seconds = seconds_since(submitted);
-  end_with({std::nullopt, "", reason, &completion});
+  end_with({std::nullopt, "", reason, &completion, completion.prompt_logprobs});
 }
 
 std::unique_ptr<Running> make_running(RequestId id, std::shared_ptr<Answer::State> state,
@@ -36,9 +37,20 @@ std::unique_ptr<Running> make_running(RequestId id, std::shared_ptr<Answer::Stat
     running->max_length = running->prompt_length + 1;
     running->pool.emplace(*request.pooling);
     // Of what is cached there are no states.
-    running->uses_cache = *request.pooling == Pooling::Last;
+    if (*request.pooling == Pooling::Mean) running->most_cached = 0;
+  }
+  if (request.prompt_only) running->max_length = running->prompt_length + 1;
+  if (request.prompt_logprobs) {
+    running->scorer.emplace(request.prompt, *request.prompt_logprobs);
+    running->note_scores();
   }
   return running;
+}
+
+void Running::note_scores() {
+  const bool complete = scorer->complete();
+  most_cached = complete ? std::numeric_limits<std::int64_t>::max() : scorer->scored();
+  if (complete) state->completion.prompt_logprobs = scorer->result();
 }
 
 bool Running::is_late() const {
@@ -54,6 +66,7 @@ void Running::prepare(const LoadedModel& files) {
   state->completion.tokens.reserve(answer_length);
   state->completion.text.reserve(answer_length * 6);  // more than tokens of text are long
   stops.emplace(request.stop);
+  if (scorer) scorer->prepare();
   if (samples_on_host) {
     sampler.emplace(request.sampling, files.config.vocab, sample.seed, mask != nullptr);
     sampler->observe_prompt(request.prompt);
@@ -68,8 +81,10 @@ bool Running::accept(const SampledToken& sampled, const LoadedModel& files,
   const Request& request = state->request;
   Completion& completion = state->completion;
   const TokenId token = sampled.token;
-  if (completion.usage.completion_tokens++ == 0)
-    completion.usage.first_token_seconds = seconds_since(state->submitted);
+  const bool first = completion.usage.completion_tokens++ == 0;
+  if (first) completion.usage.first_token_seconds = seconds_since(state->submitted);
+  std::shared_ptr<const PromptLogprobs> of_prompt;
+  if (first) of_prompt = completion.prompt_logprobs;
   tokens.push_back(token);
   completion.tokens.push_back(token);
 
@@ -93,13 +108,15 @@ bool Running::accept(const SampledToken& sampled, const LoadedModel& files,
   }
   completion.text += text;
   if (!reason) {
-    if (state->callback) state->callback({sampled, std::move(text), {}, nullptr});
+    if (state->callback)
+      state->callback({sampled, std::move(text), {}, nullptr, std::move(of_prompt)});
     return false;
   }
   completion.finish = *reason;
   completion.stop_string = stops->match();
   completion.usage.total_seconds = seconds_since(state->submitted);
-  if (state->callback) state->callback({sampled, std::move(text), reason, &completion});
+  if (state->callback)
+    state->callback({sampled, std::move(text), reason, &completion, std::move(of_prompt)});
   state->callback = nullptr;
   return true;
 }

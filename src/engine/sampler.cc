@@ -5,16 +5,10 @@
 #include <limits>
 
 #include "base/check.h"
+#include "engine/token_logprobs.h"
 
 namespace millrace {
 namespace {
-
-// log of the sum of exp, over finite logits.
-double log_sum_exp(std::span<const float> logits, float best) {
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - best);
-  return best + std::log(sum);
-}
 
 Status check_range(std::string_view name, double value, double low, double high) {
   if (value >= low && value <= high) return {};
@@ -82,7 +76,7 @@ Sampler::Sampler(const SamplingParams& params, std::int64_t vocab, std::uint64_t
   keeps_original_ =
       params.logprobs >= 0 && (row_.uses_history || masked || !params.logit_bias.empty());
   if (keeps_original_) original_.reserve(size);
-  if (params.temperature > 0 || params.logprobs > 0) scratch_.resize(size);
+  if (params.temperature > 0) scratch_.resize(size);
 }
 
 void Sampler::observe_prompt(std::span<const TokenId> prompt) {
@@ -97,19 +91,9 @@ Result<SampledToken> Sampler::sample(std::span<float> logits, std::int64_t posit
   SampledToken result;
   double normaliser = 0;
   if (params_.logprobs >= 0) {
-    normaliser = log_sum_exp(logits, *std::max_element(logits.begin(), logits.end()));
-    if (params_.logprobs > 0) {
-      for (std::size_t i = 0; i < logits.size(); ++i)
-        scratch_[i] = {logits[i], static_cast<TokenId>(i)};
-      const auto count = std::min(static_cast<std::size_t>(params_.logprobs), logits.size());
-      const auto middle = scratch_.begin() + static_cast<std::ptrdiff_t>(count);
-      std::partial_sort(scratch_.begin(), middle, scratch_.end(),
-                        [](const SampleCandidate& a, const SampleCandidate& b) {
-                          return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-                        });
-      for (auto it = scratch_.begin(); it != middle; ++it)
-        result.best.push_back({it->token, static_cast<float>(it->logit - normaliser)});
-    }
+    normaliser = log_sum_exp(logits);
+    result.best.resize(std::min(static_cast<std::size_t>(params_.logprobs), logits.size()));
+    find_best(logits, normaliser, result.best);
   }
   // Logprobs are the model's own, so what bias and penalties are about to change is kept.
   if (keeps_original_) original_.assign(logits.begin(), logits.end());

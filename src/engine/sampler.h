@@ -46,7 +46,7 @@ class Sampler {
   SamplingParams params_;
   SampleRow row_;
   std::vector<std::uint16_t> history_;    // [vocab], only with penalties
-  std::vector<SampleCandidate> scratch_;  // [vocab] unless neither drawn from nor listed
+  std::vector<SampleCandidate> scratch_;  // [vocab], only where tokens are drawn
   bool keeps_original_ = false;
   std::vector<float> original_;  // scratch, [vocab] where bias or penalties apply
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,8 +26,9 @@ struct Sequence {
   DraftLength draft_length{0};
   std::vector<TokenId> drafts;
 
-  int in_flight = 0;                 // steps begun and not ended that use its memory
-  bool uses_cache = true;            // what others have computed
+  int in_flight = 0;  // steps begun and not ended that use its memory
+  // Positions that may come from what others have computed; those behind it give something besides.
+  std::int64_t most_cached = std::numeric_limits<std::int64_t>::max();
   bool keeps_memory = true;          // when it has ended, for others
   std::int64_t cached_tokens = 0;    // when it was admitted first
   std::int64_t replayed_tokens = 0;  // whenever it was

@@ -150,9 +150,12 @@ void Scheduler::plan_decodes(std::int64_t& room) {
   const auto decodes = std::count_if(running_.begin(), running_.end(), [](const Entry* each) {
     return std::holds_alternative<Decoding>(each->state);
   });
-  // Guesses leave half of what is left to prompts.
-  std::int64_t guesses = std::max<std::int64_t>(
-      0, std::min((room - decodes - limits_.replay_tokens) / 2, limits_.spare_logits));
+  // Guesses leave half of what is left to prompts, of rows too where a prompt wants them.
+  const bool shares = std::any_of(running_.begin(), running_.end(),
+                                  [](const Entry* each) { return wants_rows(*each); });
+  std::int64_t guesses =
+      std::max<std::int64_t>(0, std::min((room - decodes - limits_.replay_tokens) / 2,
+                                         shares ? limits_.spare_logits / 2 : limits_.spare_logits));
   for (std::size_t i = 0; i < running_.size();) {
     Entry& entry = *running_[i];
     if (!std::holds_alternative<Decoding>(entry.state)) {
@@ -171,6 +174,7 @@ void Scheduler::plan_decodes(std::int64_t& room) {
     if (there) {
       plan_span(entry, SpanKind::Decode, entry.next, 1 + drafts, true);
       guesses -= drafts;
+      spare_logits_ -= drafts;
       room -= 1 + drafts;
     }
     // Whoever was put off is not there any more; those that are left come in the same order.
@@ -185,22 +189,32 @@ std::int64_t Scheduler::prompt_demand(const Entry& entry) const {
                     entry.state);
 }
 
+// A row of logits for each token of its next chunk?
+bool Scheduler::wants_rows(const Entry& entry) {
+  return std::holds_alternative<Prefilling>(entry.state) &&
+         entry.next < entry.submission.logits_until;
+}
+
 std::int64_t Scheduler::plan_prompt(Entry& entry, std::int64_t room) {
-  return std::visit(
-      Overloaded{[&](const Replaying& state) -> std::int64_t {
-                   if (state.count > room) return 0;
-                   plan_span(entry, SpanKind::Replay, entry.next - state.count, state.count, false);
-                   return state.count;
-                 },
-                 [&](const Prefilling&) -> std::int64_t {
-                   const std::int64_t count = std::min(entry.known - entry.next, room);
-                   if (count <= 0) return 0;
-                   plan_span(entry, SpanKind::Prefill, entry.next, count,
-                             entry.next + count == entry.known);
-                   return count;
-                 },
-                 [](const auto&) -> std::int64_t { return 0; }},
-      entry.state);
+  return std::visit(Overloaded{[&](const Replaying& state) -> std::int64_t {
+                                 if (state.count > room) return 0;
+                                 plan_span(entry, SpanKind::Replay, entry.next - state.count,
+                                           state.count, false);
+                                 return state.count;
+                               },
+                               [&](const Prefilling&) -> std::int64_t {
+                                 std::int64_t count = std::min(entry.known - entry.next, room);
+                                 if (count <= 0) return 0;
+                                 if (wants_rows(entry)) {  // one is there for every sequence
+                                   count = std::min(count, 1 + spare_logits_);
+                                   spare_logits_ -= count - 1;
+                                 }
+                                 plan_span(entry, SpanKind::Prefill, entry.next, count,
+                                           entry.next + count == entry.known);
+                                 return count;
+                               },
+                               [](const auto&) -> std::int64_t { return 0; }},
+                    entry.state);
 }
 
 void Scheduler::plan_prompts(std::int64_t& room) {
@@ -279,6 +293,10 @@ void Scheduler::top_up(std::int64_t room) {
   PlanSpan& span = plan_[static_cast<std::size_t>(first_prompt_)];
   if (span.kind != SpanKind::Prefill) return;
   const Entry& entry = *planned_[static_cast<std::size_t>(first_prompt_)];
+  if (wants_rows(entry)) {
+    room = std::min(room, spare_logits_);
+    spare_logits_ -= std::min(room, entry.known - span.first - span.count);
+  }
   span.count += std::min(room, entry.known - span.first - span.count);
   span.wants_logits = span.first + span.count == entry.known;
 }
@@ -286,6 +304,7 @@ void Scheduler::top_up(std::int64_t room) {
 std::span<const PlanSpan> Scheduler::next_plan() {
   check(plan_.empty(), "a plan is asked for before the one before it has begun");
   std::int64_t room = limits_.step_budget;
+  spare_logits_ = limits_.spare_logits;
   give_way();
   plan_decodes(room);
   plan_prompts(room);

@@ -68,6 +68,9 @@ struct Submission {
   int priority = 0;     // lower comes first
   // Its tokens are checked or chosen by the host: no step may be planned beyond one that is not.
   bool waits_for_tokens = false;
+  // Positions of the prompt before it want a row of logits each: its chunks are as long as the
+  // step has rows.
+  std::int64_t logits_until = 0;
 };
 
 constexpr int kMostPriority = 1'000'000;
@@ -148,6 +151,7 @@ class Scheduler {
   // What a replay or prompt takes of `room`; plans it.
   std::int64_t plan_prompt(Entry& entry, std::int64_t room);
   std::int64_t prompt_demand(const Entry& entry) const;
+  static bool wants_rows(const Entry& entry);
   // Puts somebody off who comes after `entry`, or itself if nobody does; false if nothing is free
   // for it now.
   bool make_room(Entry& entry);
@@ -164,6 +168,7 @@ class Scheduler {
   std::vector<PlanSpan> plan_;
   std::vector<Entry*> planned_;     // by span
   std::int64_t first_prompt_ = -1;  // place in the plan of the first prompt in the order
+  std::int64_t spare_logits_ = 0;   // rows of the step that nobody has yet
   std::int64_t returning_ = 0;      // preempted ones whose memory is not free yet
   bool blocked_ = false;            // the first that waits found no place
   std::int64_t steps_ = 0;

@@ -55,6 +55,8 @@ std::vector<Request> requests_of(const GenerationSpec& spec) {
       request.prompt = prompt;
       // Answers to one prompt differ, and are the same again with the same seed.
       if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(k);
+      // One of them brings what is said of the prompt.
+      if (k > 0) request.prompt_logprobs.reset();
     }
   return requests;
 }
@@ -494,7 +496,11 @@ asio::awaitable<int> App::generate(Exchange& exchange, const Api& api) {
         if (spec->store) responses_.finish(failed_body(renderer->begun(), *failure));
         co_return co_await refuse(exchange, error, api.error);
       }
-      HttpReply reply = json_reply(renderer->body());
+      HttpReply reply;
+      if (spec->request.prompt_logprobs)  // megabytes, perhaps
+        reply.body = co_await run_on(workers_, [&] { return dump(renderer->body()); });
+      else
+        reply = json_reply(renderer->body());
       status = co_await send(exchange, std::move(reply));
       sent = status != kClientGone;
     }

@@ -89,6 +89,7 @@ void TokenRelay::post(std::uint64_t tag, const TokenEvent& event) {
   update.token = event.token;
   update.text = event.text;
   update.finish = event.finish;
+  update.prompt_logprobs = event.prompt_logprobs;
   if (event.completion) {
     update.error = event.completion->error;
     update.stop_string = event.completion->stop_string;
@@ -148,6 +149,7 @@ void TokenRelay::deliver_all() {
 
 void TokenRelay::recycle(Node* node) {
   node->update.text.clear();
+  node->update.prompt_logprobs.reset();
   node->next = free_.load(std::memory_order_relaxed);
   while (!free_.compare_exchange_weak(node->next, node, std::memory_order_release,
                                       std::memory_order_relaxed)) {

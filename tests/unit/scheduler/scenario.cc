@@ -172,7 +172,11 @@ class Player {
       request.drafts = line.number("drafts", 0);
       const bool waits =
           std::find(line.words.begin(), line.words.end(), "waits") != line.words.end();
-      scheduler_->submit({id, request.tokens, static_cast<int>(line.number("priority", 0)), waits});
+      scheduler_->submit({.id = id,
+                          .tokens = request.tokens,
+                          .priority = static_cast<int>(line.number("priority", 0)),
+                          .waits_for_tokens = waits,
+                          .logits_until = line.number("logits", 0)});
       return "";
     }
     const RequestId id = ids_.at(name);

@@ -1,7 +1,7 @@
 // Scheduler tests as text: what comes, and what each step must be then. No backend, no clock.
 //
 //   limits budget=8 running=4 blocks=6 block=4    # also replay=, spare_logits=, share=, aging=
-//   submit a prompt=6 priority=-1 cached=4 replay=2 waits drafts=3
+//   submit a prompt=6 priority=-1 cached=4 replay=2 waits drafts=3    # also logits=, until there
 //   step > a:replay[2,4) a:prefill[4,6)!          # ! asks for logits; > - is an empty step
 //   verified a 5                                  # that many positions are right
 //   busy a / idle a                               # a step in flight uses its memory / has ended

@@ -168,6 +168,32 @@ TEST(Scheduler, GuessesAreCheckedBeforeItGoesOn) {
             "");
 }
 
+TEST(Scheduler, APromptThatWantsLogitsTakesTheRowsThereAre) {
+  EXPECT_EQ(run_scenario(R"(
+    limits budget=16 spare_logits=4 share=1
+    submit a prompt=12 logits=11
+    submit b prompt=6
+    submit c prompt=3 logits=2
+    step > a:prefill[0,5) b:prefill[0,6)! c:prefill[0,1)
+    step > b:decode[6,7)! a:prefill[5,10) c:prefill[1,2)
+    step > b:decode[7,8)! a:prefill[10,12)! c:prefill[2,3)!
+    step > a:decode[12,13)! b:decode[8,9)! c:decode[3,4)!
+  )"),
+            "");
+  // Guesses leave half of them.
+  EXPECT_EQ(run_scenario(R"(
+    limits budget=20 spare_logits=4
+    submit a prompt=2 waits drafts=4
+    step > a:prefill[0,2)!
+    verified a 2
+    submit b prompt=9 logits=8
+    step > a:decode[2,7)! b:prefill[0,1)
+    verified a 4
+    step > a:decode[4,7)! b:prefill[1,4)
+  )"),
+            "");
+}
+
 TEST(Scheduler, WhoWaitsForAnothersPromptLetsOthersPass) {
   EXPECT_EQ(run_scenario(R"(
     limits budget=8
@@ -212,6 +238,7 @@ TEST(Scheduler, RandomLoads) {
     Scheduler scheduler(limits, ledger, policy);
     struct Expected {
       std::int64_t prompt, answer, next, admissions, due, work;
+      std::int64_t logits_until = 0;
       std::int64_t bound = 0;  // steps until it is admitted
       std::int64_t came = 0;
       bool waits = false;
@@ -233,13 +260,18 @@ TEST(Scheduler, RandomLoads) {
         request.cached = draw(0, prompt - 1);
         request.replay = std::min<std::int64_t>(request.cached, draw(0, 6));
         request.drafts = draw(0, 4);
-        Submission submission{next_id, prompt, static_cast<int>(draw(-2, 2)), draw(0, 2) == 0};
+        Submission submission{.id = next_id,
+                              .tokens = prompt,
+                              .priority = static_cast<int>(draw(-2, 2)),
+                              .waits_for_tokens = draw(0, 2) == 0,
+                              .logits_until = draw(0, 3) == 0 ? prompt - 1 : 0};
         scheduler.submit(submission);
         Expected expected{
             prompt, draw(1, 20), 0, 0, scheduler.steps() + submission.priority * policy.aging_steps,
             0};
         expected.work = prompt + expected.answer + 3;
         expected.waits = submission.waits_for_tokens;
+        expected.logits_until = submission.logits_until;
         expected.came = scheduler.steps();
         for (const auto& [id, other] : all)
           if (other.due <= expected.due) expected.bound += other.work;
@@ -255,10 +287,13 @@ TEST(Scheduler, RandomLoads) {
         plan.assign(planned.begin(), planned.end());
       }
       ASSERT_GE(ledger.free_blocks(), 0);
-      std::int64_t used = 0;
+      std::int64_t used = 0, rows = 0;
       for (const PlanSpan& span : plan) {
         used += span.count;
         Expected& expected = all.at(span.id);
+        const bool all_rows = span.kind == SpanKind::Decode || (span.kind == SpanKind::Prefill &&
+                                                                span.first < expected.logits_until);
+        rows += all_rows ? span.count : span.wants_logits;
         const CountingLedger::Request& request = ledger.of(span.id);
         if (expected.admissions != request.admissions) {
           if (expected.admissions == 0) {
@@ -277,6 +312,7 @@ TEST(Scheduler, RandomLoads) {
         expected.next += span.count;
       }
       EXPECT_LE(used, limits.step_budget);
+      EXPECT_LE(rows, limits.max_running + limits.spare_logits);
       ledger.run(plan);
       for (const PlanSpan& span : plan)
         if (overlap) ledger.of(span.id).busy = true;

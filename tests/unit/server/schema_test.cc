@@ -3,6 +3,7 @@
 
 #include "api/embeddings.h"
 #include "api/generation_spec.h"
+#include "api/logprobs_json.h"
 #include "api/renderer.h"
 #include "server/metrics.h"
 
@@ -188,13 +189,97 @@ TEST(CompletionSchema, Prompts) {
   for (const char* body :
        {"{}", R"({"prompt": 5})", R"({"prompt": []})", R"({"prompt": [[]]})",
         R"({"prompt": [1024]})", R"({"prompt": [1.5]})", R"({"prompt": [5, "a"]})",
-        R"({"prompt": [{}]})", R"({"prompt": "a", "suffix": "b"})",
-        R"({"prompt": "a", "echo": true, "logprobs": 1})"}) {
+        R"({"prompt": [{}]})", R"({"prompt": "a", "suffix": "b"})"}) {
     SCOPED_TRACE(body);
     const auto spec = parse(body);
     ASSERT_FALSE(spec.has_value());
     EXPECT_EQ(spec.error().status, 400);
   }
+}
+
+TEST(CompletionSchema, LogProbabilitiesOfPrompts) {
+  const auto parse = [](const std::string& more) {
+    return parse_completion(Json::parse(R"({"prompt": ["Hi", [5, 6]])" + more + "}"), served());
+  };
+  const auto plain = parse("");
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_FALSE(plain->request.prompt_logprobs);
+  EXPECT_FALSE(plain->request.prompt_only);
+  const auto echoed = parse(R"(, "echo": true, "logprobs": 1, "max_tokens": 0, "min_tokens": 1)");
+  ASSERT_TRUE(echoed.has_value()) << echoed.error().message;
+  EXPECT_TRUE(echoed->echo_logprobs);
+  EXPECT_FALSE(echoed->prompt_logprobs);
+  EXPECT_EQ(echoed->request.prompt_logprobs, 1);
+  EXPECT_EQ(echoed->echo.size(), 2u);
+  EXPECT_TRUE(echoed->request.prompt_only);
+  EXPECT_FALSE(echoed->request.constraint) << "there is nothing to constrain";
+  const auto both =
+      parse(R"(, "echo": true, "logprobs": 3, "prompt_logprobs": 0, "max_tokens": 1, "n": 2)");
+  ASSERT_TRUE(both.has_value()) << both.error().message;
+  EXPECT_EQ(both->prompt_logprobs, 0);
+  EXPECT_EQ(both->request.prompt_logprobs, 3);
+  EXPECT_FALSE(both->request.prompt_only);
+  EXPECT_TRUE(parse(R"(, "echo": true, "logprobs": 1, "stream": true)").has_value());
+  EXPECT_TRUE(parse(R"(, "echo": true, "max_tokens": 0)").has_value());
+
+  const std::string ids = R"({"prompt": [)" + std::string("5") + [] {
+    std::string more;
+    for (int i = 0; i < 50'000; ++i) more += ",5";
+    return more;
+  }() + "]";
+  for (const auto& [body, field] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"prompt": "a", "max_tokens": 0})", "max_tokens"},
+           {R"({"prompt": "a", "prompt_logprobs": 21})", "prompt_logprobs"},
+           {R"({"prompt": "a", "prompt_logprobs": -1})", "prompt_logprobs"},
+           {R"({"prompt": "a", "prompt_logprobs": true})", "prompt_logprobs"},
+           {R"({"prompt": "a", "prompt_logprobs": 1, "stream": true})", "prompt_logprobs"},
+           {R"({"prompt": "a", "echo": true, "logprobs": 1, "stream": true, "n": 2})", "n"},
+           {ids + R"(, "prompt_logprobs": 20})", "prompt_logprobs"},
+           {ids + R"(, "echo": true, "logprobs": 20})", "logprobs"}}) {
+    SCOPED_TRACE(field);
+    const auto spec = parse_completion(Json::parse(body), served());
+    ASSERT_FALSE(spec.has_value());
+    EXPECT_EQ(spec.error().status, 400);
+    EXPECT_EQ(spec.error().param, field);
+  }
+}
+
+// The renderers' lists: first tokens of which nothing is known, texts that hide tokens.
+TEST(CompletionSchema, ShowsLogProbabilitiesOfPrompts) {
+  const Tokenizer& tokenizer = *nano().tokenizer;
+  const std::vector<TokenId> prompt = *tokenizer.encode("Caf\xc3\xa9 now");
+  ASSERT_TRUE(tokenizer.is_special(prompt.front()));
+  auto scored = std::make_shared<PromptLogprobs>();
+  scored->best_each = 2;
+  for (std::size_t i = 1; i < prompt.size(); ++i) {
+    scored->tokens.push_back({-0.5f, 2});
+    scored->best.push_back({100, -0.25f});
+    scored->best.push_back({prompt[i], -0.5f});
+  }
+  const Json echoed = echoed_logprobs(prompt, &*scored, 1, "Caf\xc3\xa9 now", &tokenizer);
+  ASSERT_EQ(echoed["tokens"].size(), prompt.size());
+  EXPECT_TRUE(echoed["token_logprobs"][0].is_null());
+  EXPECT_TRUE(echoed["top_logprobs"][0].is_null());
+  EXPECT_EQ(echoed["token_logprobs"][1], -0.5);
+  EXPECT_EQ(echoed["top_logprobs"][1].size(), 2u);
+  // The beginning of text is not shown; characters count, not bytes.
+  EXPECT_EQ(echoed["text_offset"][0], 0);
+  EXPECT_EQ(echoed["text_offset"][1], 0);
+  const std::string last = echoed["tokens"].back();
+  EXPECT_EQ(echoed["text_offset"].back(), 8 - std::ssize(last));
+  EXPECT_TRUE(echoed_logprobs(prompt, nullptr, 1, "", &tokenizer)["token_logprobs"][1].is_null());
+
+  const Json list = prompt_logprobs_json(prompt, &*scored, 2, &tokenizer);
+  ASSERT_EQ(list.size(), prompt.size());
+  EXPECT_TRUE(list[0].is_null());
+  const Json& own = list[1][std::to_string(prompt[1])];
+  EXPECT_EQ(own["logprob"], -0.5);
+  EXPECT_EQ(own["rank"], 2);
+  EXPECT_EQ(own["decoded_token"], tokenizer.decode(std::vector<TokenId>{prompt[1]}));
+  EXPECT_EQ(list[1]["100"]["rank"], 1);
+  EXPECT_EQ(list[1].size(), 2u);
+  EXPECT_EQ(prompt_logprobs_json(prompt, &*scored, 0, &tokenizer)[1].size(), 1u);
+  EXPECT_TRUE(prompt_logprobs_json(prompt, nullptr, 0, &tokenizer).is_null());
 }
 
 TEST(EmbeddingSchema, ReadsEverything) {
