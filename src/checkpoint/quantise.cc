@@ -166,6 +166,7 @@ void quantise_row(DType dtype, const float* values, std::int64_t count, void* ou
       return encode_k_blocks<BlockQ5_K>(values, count, out);
     case DType::Q6_K:
       return encode_k_blocks<BlockQ6_K>(values, count, out);
+    case DType::F8_E4M3:
     case DType::I32:
       return;
   }
