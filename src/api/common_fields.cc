@@ -209,8 +209,11 @@ void read_common(BodyReader& reader, const ServedModel& model, GenerationSpec& s
   }
   spec.return_token_ids = reader.boolean("return_token_ids").value_or(false);
   if (const auto each = reader.integer("prompt_logprobs", 0, kMostPromptLogprobs)) {
-    spec.prompt_logprobs = static_cast<int>(*each);
-    if (spec.stream) reader.fail("prompt_logprobs", "is not supported together with stream");
+    // Some clients send every field: a zero, with a stream, asks for nothing.
+    if (!spec.stream)
+      spec.prompt_logprobs = static_cast<int>(*each);
+    else if (*each > 0)
+      reader.fail("prompt_logprobs", "is not supported together with stream");
   }
 
   // Who asks, and hints that change no answer.

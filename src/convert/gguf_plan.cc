@@ -123,6 +123,8 @@ Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& optio
   note_replaced(*options.type, plan);
   if (config.conv_bias)
     plan.notes.push_back("convolutions have biases: llama.cpp does not load such a file");
+  if (config.moe && !config.moe->use_bias)
+    plan.notes.push_back("routers have no biases: llama.cpp may not load such a file");
   return plan;
 }
 

@@ -493,6 +493,7 @@ bool EngineLoop::take_scores(const StepInFlight::Part& part, std::int64_t row) {
     return false;
   }
   running.note_scores();
+  if (running.scheduled) scheduler_.judged(running.id, running.scorer->scored());
   return true;
 }
 

@@ -68,10 +68,26 @@ float* column_at(const CacheStorage& cache, int layer, std::int32_t slot, std::i
   return view.columns + (slot * view.ring + position % view.ring) * view.channels;
 }
 
-// All of them: neither infinite nor NaN, which would outlive the session in reused memory.
-bool are_numbers(const TensorView& tensor) {
+// How keys, or values, of a layer stand in the file. FP8 as words: as a type of a checkpoint it
+// comes with scales, and is not read.
+struct KvTensor {
+  DType dtype;
+  Shape shape;
+};
+KvTensor kv_tensor(const CacheGeometry& g, std::int64_t blocks) {
+  if (g.kv_dtype == DType::F8_E4M3)
+    return {DType::I32, {blocks, g.kv_heads, g.block_tokens * g.head_dim / 4}};
+  return {g.kv_dtype, {blocks, g.kv_heads, g.block_tokens, g.head_dim}};
+}
+
+// All of them, whose type is `dtype`: neither infinite nor NaN, which would outlive the session in
+// reused memory.
+bool are_numbers(const TensorView& tensor, DType dtype) {
   const std::int64_t count = tensor.shape.elements();
-  if (tensor.dtype == DType::BF16)
+  if (dtype == DType::F8_E4M3)  // 0x80 is a NaN to some: see device/gpu/gpu_fp8.h
+    return std::all_of(tensor.as<std::uint8_t>(), tensor.as<std::uint8_t>() + tensor.bytes(),
+                       [](std::uint8_t bits) { return (bits & 0x7f) != 0x7f && bits != 0x80; });
+  if (dtype == DType::BF16)
     return std::all_of(tensor.as<std::uint16_t>(), tensor.as<std::uint16_t>() + count,
                        [](std::uint16_t bits) { return (bits & 0x7f80) != 0x7f80; });
   return std::all_of(tensor.as<std::uint32_t>(), tensor.as<std::uint32_t>() + count,
@@ -151,8 +167,8 @@ Result<std::int64_t> save_session(const std::string& path, std::span<const Token
               tokens.size_bytes());
   for (int layer = 0; layer < g.attention_layers; ++layer)
     for (const bool value : {false, true}) {
-      std::byte* to =
-          add(kv_name(layer, value), g.kv_dtype, {blocks, g.kv_heads, g.block_tokens, g.head_dim});
+      const KvTensor kv = kv_tensor(g, blocks);
+      std::byte* to = add(kv_name(layer, value), kv.dtype, kv.shape);
       for (std::int64_t i = 0; i < blocks; ++i)
         place.device.copy_out(
             to + i * block_bytes,
@@ -203,18 +219,20 @@ Result<std::vector<TokenId>> load_session(const std::string& path, const std::st
   const std::int64_t blocks = (length + g.block_tokens - 1) / g.block_tokens;
   const std::int64_t columns = std::min<std::int64_t>(g.taps - 1, length);
   std::vector<TensorView> kv, conv;
+  const KvTensor wanted = kv_tensor(g, blocks);
   for (int layer = 0; layer < g.attention_layers; ++layer)
     for (const bool value : {false, true})
-      kv.push_back(MILLRACE_TRY(expect(*file, kv_name(layer, value), g.kv_dtype,
-                                       {blocks, g.kv_heads, g.block_tokens, g.head_dim})));
+      kv.push_back(MILLRACE_TRY(expect(*file, kv_name(layer, value), wanted.dtype, wanted.shape)));
   const bool has_state = g.conv_layers > 0 && file->find(conv_name(0));
   for (int layer = 0; layer < g.conv_layers && has_state; ++layer)
     conv.push_back(
         MILLRACE_TRY(expect(*file, conv_name(layer), DType::F32, {columns, g.conv_channels})));
-  for (const std::vector<TensorView>* all : {&kv, &conv})
-    for (const TensorView& tensor : *all)
-      if (!are_numbers(tensor))
-        return fail(ErrorCode::Corrupt, "{}: holds a value that is no number", path);
+  const auto sound = [](const std::vector<TensorView>& all, DType dtype) {
+    return std::all_of(all.begin(), all.end(),
+                       [dtype](const TensorView& tensor) { return are_numbers(tensor, dtype); });
+  };
+  if (!sound(kv, g.kv_dtype) || !sound(conv, DType::F32))
+    return fail(ErrorCode::Corrupt, "{}: holds a value that is no number", path);
 
   if (place.cache.slots().free_count() == 0 && !place.tree.evict_conv_state())
     return fail(ErrorCode::Unavailable, "{}: no place for a conversation while all are in use",

@@ -108,6 +108,10 @@ void Scheduler::verified(RequestId id, std::int64_t computed) {
              entry.state);
 }
 
+void Scheduler::judged(RequestId id, std::int64_t position) {
+  entry_of(id).judged = position;
+}
+
 void Scheduler::returned(RequestId id, std::int64_t tokens) {
   Entry& entry = entry_of(id);
   check(std::holds_alternative<Preempted>(entry.state), "memory comes back that nobody gave");
@@ -189,10 +193,15 @@ std::int64_t Scheduler::prompt_demand(const Entry& entry) const {
                     entry.state);
 }
 
+// Was put off in the middle of a prompt that wants rows of logits, and has not come as far again?
+bool Scheduler::is_back(const Entry& entry) {
+  return entry.next < entry.judged && entry.judged < entry.submission.logits_until;
+}
+
 // A row of logits for each token of its next chunk?
 bool Scheduler::wants_rows(const Entry& entry) {
   return std::holds_alternative<Prefilling>(entry.state) &&
-         entry.next < entry.submission.logits_until;
+         std::max(entry.next, entry.judged) < entry.submission.logits_until;
 }
 
 std::int64_t Scheduler::plan_prompt(Entry& entry, std::int64_t room) {
@@ -205,7 +214,9 @@ std::int64_t Scheduler::plan_prompt(Entry& entry, std::int64_t room) {
                                [&](const Prefilling&) -> std::int64_t {
                                  std::int64_t count = std::min(entry.known - entry.next, room);
                                  if (count <= 0) return 0;
-                                 if (wants_rows(entry)) {  // one is there for every sequence
+                                 if (is_back(entry)) {
+                                   count = std::min(count, entry.judged - entry.next);
+                                 } else if (wants_rows(entry)) {  // one is there for everybody
                                    count = std::min(count, 1 + spare_logits_);
                                    spare_logits_ -= count - 1;
                                  }
@@ -293,7 +304,9 @@ void Scheduler::top_up(std::int64_t room) {
   PlanSpan& span = plan_[static_cast<std::size_t>(first_prompt_)];
   if (span.kind != SpanKind::Prefill) return;
   const Entry& entry = *planned_[static_cast<std::size_t>(first_prompt_)];
-  if (wants_rows(entry)) {
+  if (is_back(entry)) {
+    room = std::min(room, entry.judged - span.first - span.count);
+  } else if (wants_rows(entry)) {
     room = std::min(room, spare_logits_);
     spare_logits_ -= std::min(room, entry.known - span.first - span.count);
   }

@@ -88,6 +88,8 @@ class Scheduler {
   // Of a request that waits for its tokens: those of its step are known, and this is how many
   // positions are computed and right.
   void verified(RequestId id, std::int64_t computed);
+  // Of a request with logits_until: nobody wants the rows of positions before this one any more.
+  void judged(RequestId id, std::int64_t position);
   // The memory of a preempted request is free; it knows this many tokens.
   void returned(RequestId id, std::int64_t tokens);
   // The request has ended, for whatever reason. What it held, if it held anything. Must not come
@@ -132,6 +134,7 @@ class Scheduler {
     std::int64_t next;     // position computed next
     bool planned = false;  // is in the plan
     State state;
+    std::int64_t judged = 0;  // of positions before it no rows of logits are wanted any more
   };
   struct InOrder {
     bool operator()(const Entry* a, const Entry* b) const {
@@ -151,6 +154,7 @@ class Scheduler {
   // What a replay or prompt takes of `room`; plans it.
   std::int64_t plan_prompt(Entry& entry, std::int64_t room);
   std::int64_t prompt_demand(const Entry& entry) const;
+  static bool is_back(const Entry& entry);
   static bool wants_rows(const Entry& entry);
   // Puts somebody off who comes after `entry`, or itself if nobody does; false if nothing is free
   // for it now.

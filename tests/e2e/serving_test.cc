@@ -249,6 +249,48 @@ TEST_F(SessionFile, AnotherProcessGoesOn) {
   EXPECT_EQ(ask(*engine, salted).usage.cached_tokens, 0);
 }
 
+TEST_F(SessionFile, KeysAndValuesInFp8AreKeptToo) {
+  EngineOptions options = options_for();
+  options.kv_dtype = DType::F8_E4M3;
+  std::vector<TokenId> history = text(75);
+  Completion wanted;
+  {
+    const auto engine = value_or_die(Engine::open(options));
+    history = history + ask(*engine, request_of(history, 6)).tokens;
+    ASSERT_TRUE(engine->save_session(path_, history, "").has_value());
+    wanted = ask(*engine, request_of(history + text(9, 2), 12));
+  }
+  const auto engine = value_or_die(Engine::open(options));
+  const auto loaded = engine->load_session(path_, "");
+  ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+  const Completion got = ask(*engine, request_of(history + text(9, 2), 12));
+  EXPECT_EQ(got.tokens, wanted.tokens);
+  EXPECT_EQ(got.usage.cached_tokens, std::ssize(history) - 1);
+
+  // What is a NaN to some GPU.
+  const auto file = value_or_die(open_safetensors(path_));
+  for (const std::byte bad : {std::byte{0x7f}, std::byte{0xff}, std::byte{0x80}}) {
+    std::vector<NamedTensor> tensors = file->tensors();
+    std::vector<std::byte> changed;
+    for (NamedTensor& tensor : tensors) {
+      if (tensor.name != "layer.0.value") continue;
+      changed.assign(tensor.view.as<std::byte>(),
+                     tensor.view.as<std::byte>() + tensor.view.bytes());
+      changed[5] = bad;
+      tensor.view.data = changed.data();
+    }
+    const std::string path = path_ + ".bad";
+    ASSERT_TRUE(write_safetensors(path, tensors).has_value());
+    const auto refused = engine->load_session(path, "");
+    fs::remove(path);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_NE(refused.error().message.find("no number"), std::string::npos);
+  }
+  // A cache of another type does not take it.
+  const auto other = value_or_die(Engine::open(options_for()));
+  EXPECT_NE(other->load_session(path_, "").error().message.find("kv dtype"), std::string::npos);
+}
+
 TEST_F(SessionFile, WhatDoesNotBelongIsRefusedByName) {
   const auto engine = value_or_die(Engine::open(options_for()));
   const auto error = [&] { return engine->load_session(path_, "").error().message; };

@@ -8,6 +8,7 @@
 //   c[0], c[1] are c[g][2t], c[g][2t+1]; c[2], c[3] row g+8
 //
 //   pack_f16(low, high)   two floats as F16 in 32 bits
+//   fit_f16(x)            cut off at the largest F16
 //   fp8_to_f16(bytes)     four of OCP's E4M3, exactly
 #pragma once
 
@@ -17,6 +18,11 @@
 
 namespace millrace::gpu {
 inline namespace MILLRACE_GPU_WORDS {
+
+// Comparisons, so that a NaN passes.
+inline __device__ float fit_f16(float x) {
+  return x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x;
+}
 
 // Four numbers of 16 bits, the first in the low half of `x`.
 struct Halves4 {

@@ -34,7 +34,7 @@ struct Fp8Cache {
   static __device__ std::uint32_t pack(float low, float high) { return gpu::pack_f16(low, high); }
   static __device__ gpu::Bits16 query(const gpu::Bits16& v) {
     const auto of = [](std::uint32_t pair) {
-      return gpu::pack_f16(gpu::low_bf16(pair), gpu::high_bf16(pair));
+      return gpu::pack_f16(gpu::fit_f16(gpu::low_bf16(pair)), gpu::fit_f16(gpu::high_bf16(pair)));
     };
     return {of(v.x), of(v.y), of(v.z), of(v.w)};
   }

@@ -44,7 +44,7 @@ struct Fp8Cache {
     return static_cast<Pair>(gpu::pack_cached_fp8({low, high, 0, 0}) & 0xffffu);
   }
   static __device__ std::uint32_t factors(std::uint32_t pair) {
-    return gpu::pack_f16(low_half(pair), high_half(pair));
+    return gpu::pack_f16(gpu::fit_f16(low_half(pair)), gpu::fit_f16(high_half(pair)));
   }
   static __device__ std::uint32_t factors(float low, float high) {
     return gpu::pack_f16(low, high);

@@ -23,12 +23,18 @@ void norm_and_rotate(float* head, int dim, const float* weight, float epsilon, c
   }
 }
 
+// Without -0: see device/gpu/gpu_fp8.h.
+F8E4M3 cached_fp8(float x) {
+  const std::uint8_t bits = fp8_from_float(x, Fp8::Ocp);
+  return {bits == 0x80 ? std::uint8_t{0} : bits};
+}
+
 void store(const float* from, int dim, DType dtype, void* cache, std::int64_t at) {
   for (int i = 0; i < dim; ++i) {
     if (dtype == DType::F32)
       static_cast<float*>(cache)[at + i] = from[i];
     else if (dtype == DType::F8_E4M3)
-      static_cast<F8E4M3*>(cache)[at + i] = {fp8_from_float(from[i], Fp8::Ocp)};
+      static_cast<F8E4M3*>(cache)[at + i] = cached_fp8(from[i]);
     else
       static_cast<BF16*>(cache)[at + i] = to_bf16(from[i]);
   }

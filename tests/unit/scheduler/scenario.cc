@@ -186,6 +186,8 @@ class Player {
       ledger_->of(id).computed = std::stoll(line.words.at(2));
       ledger_->of(id).tokens = ledger_->of(id).computed + 1;
       scheduler_->verified(id, ledger_->of(id).computed);
+    } else if (command == "judged") {
+      scheduler_->judged(id, std::stoll(line.words.at(2)));
     } else if (command == "busy") {
       ledger_->of(id).busy = true;
     } else if (command == "idle") {

@@ -180,6 +180,18 @@ TEST(Scheduler, APromptThatWantsLogitsTakesTheRowsThereAre) {
     step > a:decode[12,13)! b:decode[8,9)! c:decode[3,4)!
   )"),
             "");
+  // One that begins again takes none for what has been judged.
+  EXPECT_EQ(run_scenario(R"(
+    limits budget=16 spare_logits=2 share=1
+    submit a prompt=12 logits=11
+    step > a:prefill[0,3)
+    judged a 7
+    step > a:prefill[3,7)
+    step > a:prefill[7,10)
+    judged a 11
+    step > a:prefill[10,12)!
+  )"),
+            "");
   // Guesses leave half of them.
   EXPECT_EQ(run_scenario(R"(
     limits budget=20 spare_logits=4
