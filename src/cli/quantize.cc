@@ -1,6 +1,7 @@
 // `millrace quantize`: a model into a GGUF file of fewer bits a weight.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 

@@ -1,9 +1,11 @@
 #include "convert/gguf_write.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <vector>
 
 #include "base/progress.h"
 #include "base/thread_pool.h"
