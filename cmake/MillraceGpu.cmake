@@ -1,6 +1,7 @@
-# GPU code: one set of *_gpu.cu sources, compiled for every backend that this build has.
-# The emulated backend is always built; CUDA where its compiler is found; otherwise a stub is linked
-# that has no kernels, so that nothing above asks what was built.
+# GPU code: one set of *_gpu.cu sources, compiled for every backend that this build has: CUDA where its
+# compiler is found, the emulated ones unless they are switched off; otherwise a stub is linked that
+# has no kernels, so that nothing above asks what was built.
+option(MILLRACE_EMULATED "GPU kernels on the host, which only tests and --device emulated need" ON)
 set(MILLRACE_CUDA AUTO CACHE STRING "NVIDIA backend: AUTO (where nvcc is found), ON or OFF")
 set(MILLRACE_CUDA_ARCHS 90a 100a 103a CACHE STRING "NVIDIA targets: Hopper, B200, B300")
 
@@ -56,11 +57,17 @@ function(millrace_gpu_sources target)
   set(amd_kernels ${common} ${ARG_AMD})
   list(TRANSFORM amd_kernels APPEND ".cu")
 
-  millrace_emulated_sources(${target} emulated 32 ${kernels})
-  target_sources(${target}_emulated PRIVATE ${rules} ${ARG_EMULATED})
+  if(MILLRACE_EMULATED)
+    millrace_emulated_sources(${target} emulated 32 ${kernels})
+    target_sources(${target}_emulated PRIVATE ${rules} ${ARG_EMULATED})
+  else()
+    millrace_backend_sources(${target} emulated gpu_absent.cc)
+  endif()
   if(MILLRACE_HAS_HIP)
     millrace_backend_sources(${target} hip ${rules} ${ARG_HIP})
     millrace_hip_kernels(${target} ${amd_kernels})
+  elseif(NOT MILLRACE_EMULATED)
+    millrace_backend_sources(${target} hip gpu_absent.cc)
   else()
     millrace_emulated_sources(${target} hip 64 ${amd_kernels})
     target_sources(${target}_hip PRIVATE ${rules} ${ARG_EMULATED_AMD})

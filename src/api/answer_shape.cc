@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "constraint/call_grammar.h"
 #include "constraint/grammar_text.h"
 

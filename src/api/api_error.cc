@@ -1,5 +1,7 @@
 #include "api/api_error.h"
 
+#include "base/json.h"
+
 namespace millrace::server {
 
 ApiError bad_field(std::string_view field, std::string message) {

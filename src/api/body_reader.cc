@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/json.h"
+
 namespace millrace::server {
 
 BodyReader::BodyReader(const Json& object, std::string prefix)

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include "api/answer_shape.h"
+#include "base/json.h"
+#include "text/chat_request.h"
 
 namespace millrace::server {
 namespace {

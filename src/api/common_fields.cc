@@ -6,6 +6,7 @@
 
 #include "api/answer_shape.h"
 #include "api/generation_spec.h"
+#include "base/json.h"
 
 namespace millrace::server {
 namespace {

@@ -1,5 +1,6 @@
 #include "api/logprobs_json.h"
 #include "api/renderer.h"
+#include "base/json.h"
 
 namespace millrace::server {
 namespace {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "api/answer_shape.h"
+#include "base/json.h"
 
 namespace millrace::server {
 namespace {

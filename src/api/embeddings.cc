@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "base/json.h"
+
 namespace millrace::server {
 namespace {
 

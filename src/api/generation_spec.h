@@ -9,6 +9,7 @@
 #include "api/body_reader.h"
 #include "constraint/token_grammar.h"
 #include "engine/engine.h"
+#include "text/chat_request.h"
 #include "text/tool_calls/answer_parser.h"
 
 namespace millrace::server {

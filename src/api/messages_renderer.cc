@@ -1,4 +1,5 @@
 #include "api/renderer.h"
+#include "base/json.h"
 
 namespace millrace::server {
 namespace {

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "api/answer_shape.h"
+#include "base/json.h"
+#include "text/chat_request.h"
 
 namespace millrace::server {
 namespace {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <random>
 
+#include "base/json.h"
+
 namespace millrace::server {
 
 std::string dump(const Json& json) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/renderer.h"
+#include "base/json.h"
 
 namespace millrace::server {
 namespace {

@@ -1,4 +1,6 @@
 #include "api/generation_spec.h"
+#include "base/json.h"
+#include "text/chat_request.h"
 
 namespace millrace::server {
 

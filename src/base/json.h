@@ -9,11 +9,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json_fwd.h"
 
 namespace millrace {
-
-// Key order is kept: chat templates print objects in the order they were written.
-using Json = nlohmann::ordered_json;
 
 // Parses text of at most max_depth nested levels (a hostile file must not exhaust the stack).
 // `origin` names the file or body in messages.

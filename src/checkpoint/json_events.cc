@@ -1,5 +1,6 @@
 #include "checkpoint/json_events.h"
 
+#include "base/json.h"
 #include "checkpoint/tensor_entry.h"
 
 namespace millrace {

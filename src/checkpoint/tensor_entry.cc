@@ -1,5 +1,7 @@
 #include "checkpoint/tensor_entry.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 
 namespace millrace {

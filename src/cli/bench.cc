@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/bench_batches.h"
 #include "cli/bench_report.h"

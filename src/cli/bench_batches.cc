@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/bench_report.h"
 

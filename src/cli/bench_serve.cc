@@ -7,6 +7,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "loadgen/report.h"
 #include "loadgen/runner.h"

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "cli/interrupts.h"
+#include "text/chat_request.h"
 
 namespace millrace::cli {
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/json.h"
 #include "engine/engine.h"
 
 namespace millrace::cli {

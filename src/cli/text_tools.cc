@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "text/chat_request.h"
 
 namespace millrace::cli {
 namespace {

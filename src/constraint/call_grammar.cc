@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "constraint/grammar_text.h"
 #include "constraint/python_values.h"
 

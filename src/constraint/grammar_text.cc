@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/json.h"
 #include "constraint/schema_check.h"
 
 namespace millrace {

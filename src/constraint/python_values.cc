@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/json.h"
 #include "constraint/grammar_text.h"
 #include "constraint/schema_check.h"
 

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/error.h"
+#include "base/json_fwd.h"
 
 namespace millrace {
 

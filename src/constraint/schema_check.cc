@@ -5,6 +5,7 @@
 #include <cmath>
 #include <span>
 
+#include "base/json.h"
 #include "constraint/grammar_text.h"
 
 namespace millrace {

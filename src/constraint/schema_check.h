@@ -4,7 +4,8 @@
 
 #include <string_view>
 
-#include "base/json.h"
+#include "base/error.h"
+#include "base/json_fwd.h"
 
 namespace millrace {
 

@@ -1,6 +1,8 @@
 #include "engine/engine.h"
 
+#include "base/json.h"
 #include "engine/engine_loop.h"
+#include "text/chat_request.h"
 
 namespace millrace {
 

@@ -233,7 +233,7 @@ class Engine {
 
   // One user message through the chat template, ready for Request::prompt.
   Result<std::vector<TokenId>> chat_prompt(std::string_view user_message) const;
-  // A whole conversation: see text/chat_template.h.
+  // A whole conversation: see text/chat_request.h.
   Result<std::vector<TokenId>> chat_prompt(const ChatRequest& chat) const;
 };
 

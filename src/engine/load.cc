@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "checkpoint/dummy.h"
 #include "checkpoint/gguf.h"

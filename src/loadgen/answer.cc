@@ -1,5 +1,6 @@
 #include "loadgen/answer.h"
 
+#include "base/json.h"
 #include "loadgen/json_line.h"
 
 namespace millrace::loadgen {

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "loadgen/json_line.h"
 

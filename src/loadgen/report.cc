@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "base/json.h"
+
 namespace millrace::loadgen {
 namespace {
 

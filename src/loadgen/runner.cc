@@ -14,6 +14,7 @@
 #include <set>
 #include <thread>
 
+#include "base/json.h"
 #include "loadgen/answer.h"
 #include "loadgen/json_line.h"
 #include "loadgen/sse.h"

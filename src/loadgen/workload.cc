@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "loadgen/json_line.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "loadgen/words.h"
 #include "loadgen/workload.h"
 

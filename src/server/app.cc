@@ -10,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <ctime>
 
+#include "base/json.h"
 #include "server/app_parts.h"
 #include "server/debug_pages.h"
 #include "server/playground.h"

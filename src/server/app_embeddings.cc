@@ -1,6 +1,7 @@
 // POST /v1/embeddings.
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "server/app_parts.h"
 
 namespace millrace::server {

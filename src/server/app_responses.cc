@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/body_reader.h"
+#include "base/json.h"
 #include "server/app.h"
 
 namespace millrace::server {

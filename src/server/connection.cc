@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
 namespace millrace::server {
 namespace asio = boost::asio;
@@ -68,6 +69,25 @@ asio::awaitable<void> Connection::shutdown() {
   }
   tcp_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   tcp_.close();
+}
+
+asio::awaitable<Connection::Read> Connection::read_some(asio::mutable_buffer to) {
+  // Two whole statements: GCC 12 loses an awaitable inside of a conditional expression.
+  Read read;
+  if (tls_)
+    std::tie(read.error, read.size) = co_await tls_->async_read_some(to, kAwait);
+  else
+    std::tie(read.error, read.size) = co_await tcp_.async_read_some(to, kAwait);
+  co_return read;
+}
+
+asio::awaitable<error_code> Connection::write(std::string_view bytes) {
+  error_code error;
+  if (tls_)
+    std::tie(error, std::ignore) = co_await asio::async_write(*tls_, asio::buffer(bytes), kAwait);
+  else
+    std::tie(error, std::ignore) = co_await asio::async_write(tcp_, asio::buffer(bytes), kAwait);
+  co_return error;
 }
 
 Connection::Waiting Connection::look() {

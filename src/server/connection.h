@@ -1,5 +1,6 @@
-// A client's connection: bytes as they are, or inside TLS. Beast reads and writes it like a stream
-// of its own.
+// A client's connection: bytes as they are, or inside TLS. Its reads and writes are coroutines that
+// are compiled once, in connection.cc: Asio's templates of them take minutes where HTTP's are
+// added.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -10,7 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -24,12 +25,9 @@ Result<std::unique_ptr<TlsContext>> make_tls_context(const std::string& certific
 
 class Connection {
  public:
-  using executor_type = boost::beast::tcp_stream::executor_type;
-
   // Without a context there is no TLS.
   Connection(boost::asio::ip::tcp::socket socket, TlsContext* context);
 
-  executor_type get_executor() { return tcp_.get_executor(); }
   boost::asio::ip::tcp::socket& socket() { return tcp_.socket(); }
   bool is_tls() const { return tls_.has_value(); }
   void expires_after(std::chrono::milliseconds time) { tcp_.expires_after(time); }
@@ -45,16 +43,14 @@ class Connection {
   enum class Waiting { Nothing, Bytes, End };
   Waiting look();
 
-  template <typename Buffers, typename Token>
-  auto async_read_some(const Buffers& buffers, Token&& token) {
-    if (tls_) return tls_->async_read_some(buffers, std::forward<Token>(token));
-    return tcp_.async_read_some(buffers, std::forward<Token>(token));
-  }
-  template <typename Buffers, typename Token>
-  auto async_write_some(const Buffers& buffers, Token&& token) {
-    if (tls_) return tls_->async_write_some(buffers, std::forward<Token>(token));
-    return tcp_.async_write_some(buffers, std::forward<Token>(token));
-  }
+  // Some bytes, at least one where there is no error.
+  struct Read {
+    boost::system::error_code error;
+    std::size_t size;
+  };
+  boost::asio::awaitable<Read> read_some(boost::asio::mutable_buffer to);
+  // All of them, which have to live until then.
+  boost::asio::awaitable<boost::system::error_code> write(std::string_view bytes);
 
  private:
   boost::beast::tcp_stream tcp_;

@@ -1,5 +1,7 @@
 #include "server/debug_pages.h"
 
+#include "base/json.h"
+
 namespace millrace::server {
 
 Json debug_state(const EngineState& state) {

@@ -1,7 +1,7 @@
 // What the engine is doing, for people who look for a reason: as JSON.
 #pragma once
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "engine/engine.h"
 
 namespace millrace::server {

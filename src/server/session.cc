@@ -1,10 +1,14 @@
 #include "server/session.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <fmt/format.h>
+
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/beast/core/stream_traits.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <sstream>
 
 namespace millrace::server {
 namespace asio = boost::asio;
@@ -14,7 +18,10 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+using Response = http::response<http::empty_body>;  // bodies are put behind it
+using RequestParser = http::request_parser<http::string_body>;
+
+constexpr std::size_t kReadBytes = 65536;
 constexpr std::size_t kMostRequestId = 128;
 
 std::string request_id(std::string_view given) {
@@ -27,6 +34,12 @@ std::string request_id(std::string_view given) {
 
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
+}
+
+std::string header_text(const Response& response) {
+  std::ostringstream text;
+  text << response.base();
+  return std::move(text).str();
 }
 
 }  // namespace
@@ -59,26 +72,18 @@ class Session::HttpExchange final : public Exchange {
 
   asio::awaitable<bool> reply(HttpReply reply) override {
     answered_ = true;
-    http::response<http::string_body> response(static_cast<http::status>(reply.status), version_);
+    Response response(static_cast<http::status>(reply.status), version_);
     prepare(response, reply.content_type);
     for (const auto& [name, value] : reply.headers) response.set(name, value);
-    const bool head = request_.method == "HEAD";
-    const std::size_t length = reply.body.size();
-    if (!head) response.body() = std::move(reply.body);
-    if (reply.status != 204) response.content_length(length);
-    stream_.expires_after(session_.app_.config().write_time);
-    http::response_serializer<http::string_body> serializer(response);
-    error_code error;
-    if (head)
-      std::tie(error, std::ignore) = co_await http::async_write_header(stream_, serializer, kAwait);
-    else
-      std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, kAwait);
-    co_return done(error);
+    if (reply.status != 204) response.content_length(reply.body.size());
+    std::string text = header_text(response);
+    if (request_.method != "HEAD") text += reply.body;
+    co_return co_await send(std::move(text));
   }
 
   asio::awaitable<bool> begin_stream(std::string content_type) override {
     answered_ = true;
-    http::response<http::empty_body> response(http::status::ok, version_);
+    Response response(http::status::ok, version_);
     prepare(response, content_type);
     response.set(http::field::cache_control, "no-cache");
     response.set("X-Accel-Buffering", "no");  // for proxies that would collect the events
@@ -87,32 +92,18 @@ class Session::HttpExchange final : public Exchange {
       response.chunked(true);
     else
       keep_alive_ = false;  // the end of the connection ends the body
-    stream_.expires_after(session_.app_.config().write_time);
-    http::response_serializer<http::empty_body> serializer(response);
-    const auto [error, sent] = co_await http::async_write_header(stream_, serializer, kAwait);
-    (void)sent;
-    co_return done(error);
+    co_return co_await send(header_text(response));
   }
 
   asio::awaitable<bool> write(std::string text) override {
     if (failed_) co_return false;
-    stream_.expires_after(session_.app_.config().write_time);
-    error_code error;
-    if (chunked_)
-      std::tie(error, std::ignore) =
-          co_await asio::async_write(stream_, http::make_chunk(asio::buffer(text)), kAwait);
-    else
-      std::tie(error, std::ignore) =
-          co_await asio::async_write(stream_, asio::buffer(text), kAwait);
-    co_return done(error);
+    if (chunked_) text = fmt::format("{:x}\r\n{}\r\n", text.size(), text);
+    co_return co_await send(std::move(text));
   }
 
   asio::awaitable<bool> end_stream() override {
     if (failed_ || !chunked_) co_return !failed_;
-    stream_.expires_after(session_.app_.config().write_time);
-    const auto [error, sent] = co_await asio::async_write(stream_, http::make_chunk_last(), kAwait);
-    (void)sent;
-    co_return done(error);
+    co_return co_await send("0\r\n\r\n");
   }
 
   void watch(std::function<void()> gone) override {
@@ -142,7 +133,6 @@ class Session::HttpExchange final : public Exchange {
     });
   }
 
-  template <typename Response>
   void prepare(Response& response, const std::string& content_type) {
     response.set(http::field::server, "millrace/" MILLRACE_VERSION);
     if (response.result() != http::status::no_content)
@@ -152,11 +142,13 @@ class Session::HttpExchange final : public Exchange {
     response.keep_alive(keep_alive_);
   }
 
-  bool done(const error_code& error) {
+  asio::awaitable<bool> send(std::string text) {
+    stream_.expires_after(session_.app_.config().write_time);
+    const error_code error = co_await stream_.write(text);
     failed_ = failed_ || error;
     // The connection may now be silent as long as the answer takes.
     stream_.expires_never();
-    return !failed_;
+    co_return !failed_;
   }
 
   Session& session_;
@@ -186,25 +178,47 @@ asio::awaitable<void> Session::run() {
   co_await stream_.shutdown();
 }
 
+// Reads on until the parser has the header, or all of the message; like Beast's own, which would
+// bring Asio's templates along (server/connection.h).
+template <typename Parser>
+asio::awaitable<error_code> Session::read_into(Parser& parser, bool whole) {
+  beast::flat_buffer& bytes = buffer_->bytes;
+  parser.eager(whole);
+  const auto done = [&] { return whole ? parser.is_done() : parser.is_header_done(); };
+  error_code error;
+  while (!done()) {
+    if (bytes.size() > 0) {
+      bytes.consume(parser.put(bytes.data(), error));
+      if (error && error != http::error::need_more) co_return error;
+      if (!error && (done() || bytes.size() > 0)) continue;
+    }
+    const Connection::Read read = co_await stream_.read_some(bytes.prepare(kReadBytes));
+    if (read.error == asio::error::eof) {
+      if (!parser.got_some()) co_return http::error::end_of_stream;
+      parser.put_eof(error);
+      if (error) co_return error;
+    } else if (read.error) {
+      co_return read.error;
+    }
+    bytes.commit(read.size);
+  }
+  co_return error_code();
+}
+
 asio::awaitable<bool> Session::read_request(HttpExchange& exchange) {
   const ServerConfig& config = app_.config();
-  http::request_parser<http::string_body> parser;
+  RequestParser parser;
   parser.header_limit(config.header_bytes);
   parser.body_limit(config.body_bytes);
 
   stream_.expires_after(config.idle_time);
-  auto [error, size] = co_await http::async_read_header(stream_, buffer_->bytes, parser, kAwait);
-  (void)size;
+  error_code error = co_await read_into(parser, false);
   idle_ = false;
   if (!error) {
-    if (view(parser.get()[http::field::expect]) == "100-continue") {
-      http::response<http::empty_body> go_on(http::status::continue_, 11);
-      http::response_serializer<http::empty_body> serializer(go_on);
-      co_await http::async_write(stream_, serializer, kAwait);
-    }
+    if (view(parser.get()[http::field::expect]) == "100-continue")
+      co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n");
     stream_.expires_after(config.body_time);
-    std::tie(error, std::ignore) =
-        co_await http::async_read(stream_, buffer_->bytes, parser, kAwait);
+    error = co_await read_into(parser, true);
     if (error == beast::error::timeout) co_await refuse(408, "the body did not come in time");
   }
   stream_.expires_never();
@@ -238,9 +252,8 @@ asio::awaitable<void> Session::refuse(int status, std::string message) {
   stream_.expires_after(std::chrono::seconds(2));
   std::array<char, 16384> sink;
   for (int reads = 0; reads < 4096; ++reads) {
-    const auto [error, size] = co_await stream_.async_read_some(asio::buffer(sink), kAwait);
-    (void)size;
-    if (error) break;
+    const Connection::Read read = co_await stream_.read_some(asio::buffer(sink));
+    if (read.error) break;
   }
 }
 

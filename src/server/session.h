@@ -28,6 +28,8 @@ class Session {
  private:
   class HttpExchange;
 
+  template <typename Parser>
+  boost::asio::awaitable<boost::system::error_code> read_into(Parser& parser, bool whole);
   // Reads one request into the exchange; false ends the connection.
   boost::asio::awaitable<bool> read_request(HttpExchange& exchange);
   boost::asio::awaitable<void> refuse(int status, std::string message);

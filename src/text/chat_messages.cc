@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "base/json.h"
 #include "text/jinja/unicode.h"
 
 namespace millrace {

@@ -2,7 +2,9 @@
 
 #include <array>
 
+#include "base/json.h"
 #include "text/chat_messages.h"
+#include "text/chat_request.h"
 #include "text/jinja/template.h"
 
 namespace millrace {

@@ -9,31 +9,14 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "text/jinja/limits.h"
-#include "text/jinja/time_text.h"
 
 namespace millrace {
 
 // "bos_token" -> "<|startoftext|>", ...
 using SpecialTokens = std::map<std::string, std::string, std::less<>>;
 
-struct ChatRequest {
-  Json messages = Json::array();    // as OpenAI's chat completions take them
-  Json tools;                       // a list, or null
-  Json documents;                   // a list of objects, or null
-  Json variables = Json::object();  // further variables of the template; null is none
-  // Arguments of tool calls that are JSON text, as OpenAI's clients send them, become objects;
-  // apply_chat_template leaves them.
-  bool parse_arguments = false;
-  bool add_generation_prompt = false;
-  // The prompt ends inside the last message, for the model to go on with it. Not together with
-  // add_generation_prompt.
-  bool continue_final_message = false;
-  std::string continue_field = "content";  // which text of that message is continued
-  SpecialTokens special_tokens;            // beside and over those of the template's model
-  std::optional<LocalTime> now;            // the local time of the render otherwise
-};
+struct ChatRequest;  // text/chat_request.h
 
 // Immutable and cheap to copy; any number of threads may render at a time.
 class ChatTemplate {

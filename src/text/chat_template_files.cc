@@ -1,6 +1,7 @@
 // Where a model's folder keeps its chat template and the texts of its special tokens.
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "text/chat_template.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "text/pretokenizer_scan.h"
 #include "text/tokenizer_unicode.h"
 #include "text/tokenizer_utf8.h"

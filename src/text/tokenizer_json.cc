@@ -2,6 +2,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_file.h"

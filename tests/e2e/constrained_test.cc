@@ -4,12 +4,14 @@
 
 #include <thread>
 
+#include "base/json.h"
 #include "constraint/call_grammar.h"
 #include "constraint/grammar_text.h"
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
 #include "tests/support/test_device.h"
+#include "text/chat_request.h"
 #include "text/tool_calls/answer_parser.h"
 
 namespace millrace::testing {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/json.h"
 #include "engine/engine.h"
 #include "engine/load.h"
 #include "engine/parts.h"

@@ -7,12 +7,14 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "engine/parts.h"
 #include "model/workspace.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
 #include "tests/support/test_device.h"
+#include "text/chat_request.h"
 
 namespace millrace::testing {
 namespace {

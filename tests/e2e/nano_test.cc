@@ -5,9 +5,11 @@
 #include <fstream>
 #include <map>
 
+#include "base/json.h"
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/test_device.h"
+#include "text/chat_request.h"
 
 namespace millrace::testing {
 namespace {

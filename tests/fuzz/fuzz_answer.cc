@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/json.h"
 #include "text/jinja/unicode.h"
 #include "text/tool_calls/answer_parser.h"
 

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "model/config.h"
 #include "model/tensor_names.h"
 

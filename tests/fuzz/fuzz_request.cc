@@ -6,6 +6,7 @@
 #include "api/embeddings.h"
 #include "api/generation_spec.h"
 #include "api/renderer.h"
+#include "base/json.h"
 
 namespace {
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/json.h"
 #include "constraint/call_grammar.h"
 #include "tests/fuzz/grammar_walk.h"
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/json.h"
+#include "text/chat_request.h"
 #include "text/chat_template.h"
 
 namespace {

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "tensor/decode_row.h"
 

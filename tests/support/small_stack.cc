@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "model/workspace.h"
 #include "tensor/decode_row.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/json.h"
 #include "text/jinja/compare.h"
 #include "text/jinja/repr.h"
 #include "text/jinja/unicode.h"

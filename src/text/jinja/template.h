@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "text/jinja/limits.h"
 #include "text/jinja/time_text.h"
 

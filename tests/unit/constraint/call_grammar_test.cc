@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 
+#include "base/json.h"
 #include "constraint/python_values.h"
 #include "tests/unit/constraint/grammar_support.h"
 #include "text/tool_calls/answer_parser.h"

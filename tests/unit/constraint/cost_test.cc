@@ -7,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "base/json.h"
 #include "constraint/call_grammar.h"
 #include "constraint/constraint.h"
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "base/json.h"
 #include "tests/support/golden_data.h"
 
 namespace millrace {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/json.h"
 #include "checkpoint/gguf.h"
 #include "checkpoint/quantise.h"
 #include "checkpoint/safetensors.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/json.h"
 #include "loadgen/answer.h"
 #include "loadgen/arrivals.h"
 #include "loadgen/random.h"

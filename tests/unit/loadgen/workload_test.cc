@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/json.h"
 #include "loadgen/records.h"
 
 namespace millrace::loadgen {

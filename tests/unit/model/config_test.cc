@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "model/tensor_names.h"
 #include "tests/support/golden_data.h"
 

@@ -5,6 +5,7 @@
 #include "api/generation_spec.h"
 #include "api/logprobs_json.h"
 #include "api/renderer.h"
+#include "base/json.h"
 #include "server/metrics.h"
 
 namespace millrace::server {

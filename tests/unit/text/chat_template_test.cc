@@ -10,7 +10,9 @@
 #include <fstream>
 #include <thread>
 
+#include "base/json.h"
 #include "tests/unit/text/template_support.h"
+#include "text/chat_request.h"
 
 namespace millrace {
 namespace {

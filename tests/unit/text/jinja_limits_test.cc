@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/json.h"
 #include "tests/unit/text/template_support.h"
 #include "text/jinja/template.h"
 

@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "base/json.h"
 #include "text/pretokenizer_scan.h"
 #include "text/tokenizer_unicode.h"
 #include "text/tokenizer_utf8.h"
