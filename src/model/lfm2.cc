@@ -72,13 +72,44 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
         stream);
   };
   // Fused ops see the residual stream, not its norm, and leave no values to observe between.
-  const bool few = observer == nullptr && rows <= NormLinear::kMostRows;
+  const bool few = observer == nullptr && rows <= NormLinear::kFewRows;
+  const bool batch =
+      observer == nullptr && !few && rows <= NormLinear::kBatchRows && batch_.down != nullptr;
+  bool begun = false;  // is the norm of x, for whom it is next?
+  // 4.2 on the way into a product of a batch
+  const auto norm_multiply = [&](const KernelSpec<NormLinear>& kernel, const MatrixWeight& matrix,
+                                 const float* norm_weight, const MatrixView& out) {
+    kernel.launch({.in = x,
+                   .gather = nullptr,
+                   .norm_weight = norm_weight,
+                   .epsilon = epsilon,
+                   .weight = matrix.weight,
+                   .out = out,
+                   .rows = rows,
+                   .scratch = workspace.norm_scratch(),
+                   .begun = begun},
+                  stream);
+  };
+  // x += weight * in; begins the norm of what comes next if that can use it.
+  const auto add = [&](const MatrixWeight& matrix, const KernelSpec<LinearNorm>* kernel,
+                       const MatrixView& in, const float* next_norm) {
+    begun = batch && next_norm != nullptr;
+    if (!begun) return multiply(matrix, in, x, x, rows, stream);
+    kernel->launch({.in = in,
+                    .weight = matrix.weight,
+                    .out = x,
+                    .rows = rows,
+                    .norm_weight = next_norm,
+                    .scratch = workspace.norm_scratch()},
+                   stream);
+  };
   const auto observe = [&](std::string_view stage, int layer) {
     if (observer) observer->on_stage(stage, layer, x, rows);
   };
 
   // 4.3: x += out_proj(C * conv(B * z))
-  const auto short_conv = [&](const ConvWeights& conv, int conv_layer, const float* norm_weight) {
+  const auto short_conv = [&](const ConvWeights& conv, int conv_layer, const float* norm_weight,
+                              const float* next_norm) {
     const MatrixView gates = workspace.wide.columns_from(0, 3 * hidden);
     const MatrixView mixed = workspace.mixed.columns_from(0, hidden);
     if (few && fused_.short_conv && input.batch.max_count == 1) {
@@ -96,8 +127,12 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                                 stream);
       return multiply(conv.out_proj, mixed, x, x, rows, stream);
     }
-    norm(norm_weight);
-    multiply(conv.in_proj, u, {}, gates, rows, stream);
+    if (batch) {
+      norm_multiply(*batch_.in_proj, conv.in_proj, norm_weight, gates);
+    } else {
+      norm(norm_weight);
+      multiply(conv.in_proj, u, {}, gates, rows, stream);
+    }
     short_conv_->launch({.gates = gates,
                          .kernel = conv.kernel,
                          .bias = conv.bias,
@@ -106,12 +141,12 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                          .out = mixed,
                          .batch = input.batch},
                         stream);
-    multiply(conv.out_proj, mixed, x, x, rows, stream);
+    add(conv.out_proj, batch_.conv_out, mixed, next_norm);
   };
 
   // 4.4: x += out_proj(attention(rope(norm(q)), rope(norm(k)), v))
   const auto attention = [&](const AttentionWeights& weights, int attention_layer, int window,
-                             const float* norm_weight) {
+                             const float* norm_weight, const float* next_norm) {
     const std::int64_t q_width = std::int64_t{config_.heads} * config_.head_dim;
     const std::int64_t kv_width = std::int64_t{config_.kv_heads} * config_.head_dim;
     const MatrixView q = workspace.wide.columns_from(0, q_width);
@@ -129,6 +164,8 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                           .out = qkv,
                           .rows = rows},
                          stream);
+    } else if (batch) {
+      norm_multiply(*batch_.qkv, weights.qkv, norm_weight, qkv);
     } else {
       norm(norm_weight);
       if (weights.qkv.weight) {
@@ -160,11 +197,12 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                         .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim)),
                         .workspace = workspace.attention_memory},
                        stream);
-    multiply(weights.out, mixed, x, x, rows, stream);
+    add(weights.out, batch_.attention_out, mixed, next_norm);
   };
 
   // 4.5: x += w2(silu(w1 u) * w3 u)
-  const auto mlp = [&](const MlpWeights& weights, const float* norm_weight) {
+  const auto mlp = [&](const MlpWeights& weights, const float* norm_weight,
+                       const float* next_norm) {
     const std::int64_t width = config_.ffn_width;
     const MatrixView gate = workspace.wide.columns_from(0, width);
     const MatrixView up = workspace.wide.columns_from(width, width);
@@ -178,9 +216,10 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                       .w3 = weights.w3.weight,
                       .out = gate,
                       .rows = rows,
-                      .scratch = workspace.norm_scratch()},
+                      .scratch = workspace.norm_scratch(),
+                      .begun = begun},
                      stream);
-      return multiply(weights.w2, gate, x, x, rows, stream);
+      return add(weights.w2, batch_.down, gate, next_norm);
     }
     norm(norm_weight);
     if (weights.w13.weight) {
@@ -233,15 +272,18 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     const LayerWeights& layer = weights_.layers[i];
     const int index = static_cast<int>(i);
+    const bool last = i + 1 == weights_.layers.size();
+    const float* inner_norm = layer.moe ? nullptr : layer.ffn_norm;
     if (layer.conv)
-      short_conv(*layer.conv, conv_layer++, layer.operator_norm);
+      short_conv(*layer.conv, conv_layer++, layer.operator_norm, inner_norm);
     else
-      attention(*layer.attention, attention_layer++, config_.layers[i].window, layer.operator_norm);
+      attention(*layer.attention, attention_layer++, config_.layers[i].window, layer.operator_norm,
+                inner_norm);
     observe("mixer", index);
     if (layer.moe)
       moe(*layer.moe, index, layer.ffn_norm);
     else
-      mlp(*layer.mlp, layer.ffn_norm);
+      mlp(*layer.mlp, layer.ffn_norm, last ? nullptr : weights_.layers[i + 1].operator_norm);
     observe("ffn", index);
   }
 }
@@ -250,7 +292,7 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
 void Lfm2::head(const StepInput& input, Workspace& workspace, Stream& stream,
                 ForwardObserver* observer) const {
   const auto epsilon = static_cast<float>(config_.norm_epsilon);
-  if (!observer && input.batch.rows <= NormLinear::kMostRows && fused_.head) {
+  if (!observer && input.batch.rows <= NormLinear::kFewRows && fused_.head) {
     fused_.head->launch({.in = workspace.residual,
                          .gather = input.logit_rows,
                          .norm_weight = weights_.final_norm,

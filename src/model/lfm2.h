@@ -14,6 +14,7 @@
 #include "ops/attention/attention.h"
 #include "ops/embedding/embedding.h"
 #include "ops/kernel_registry.h"
+#include "ops/linear_norm/linear_norm.h"
 #include "ops/moe_route/moe_route.h"
 #include "ops/norm_linear/norm_linear.h"
 #include "ops/norm_short_conv/norm_short_conv.h"
@@ -118,6 +119,8 @@ class Lfm2 {
             ForwardObserver* observer) const;
   void states(const StepInput& input, Workspace& workspace, Stream& stream) const;
   void find_fused(Device& device, const KernelOverrides& overrides, KernelTrials* trials);
+  template <typename Chooser>
+  void find_batch(Chooser& chooser);
   // Null where steps run op by op.
   const KernelSpec<DecodeStep>* choose_decode_step(Device& device, DType kv_dtype,
                                                    const KernelOverrides& overrides);
@@ -142,6 +145,15 @@ class Lfm2 {
     const KernelSpec<NormSwiglu>* batch_swiglu = nullptr;  // up to NormSwiglu::kBatchRows
     const KernelSpec<NormLinear>* head = nullptr;
   } fused_;
+  // For batches of decodes: each product begins the norm of the next block. All of what a layer
+  // needs, or none.
+  struct {
+    const KernelSpec<NormLinear>* in_proj = nullptr;
+    const KernelSpec<NormLinear>* qkv = nullptr;
+    const KernelSpec<LinearNorm>* conv_out = nullptr;
+    const KernelSpec<LinearNorm>* attention_out = nullptr;
+    const KernelSpec<LinearNorm>* down = nullptr;
+  } batch_;
   std::unique_ptr<DecodeSteps> decode_steps_;  // a whole step of decodes in one kernel
   std::vector<KernelReport> reports_;
 };

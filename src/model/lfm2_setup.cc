@@ -194,7 +194,8 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides, KernelTr
     }
     if (layer.attention && layer.attention->qkv.weight) {
       const TensorView& qkv = layer.attention->qkv.weight;
-      fused_.qkv = chooser.find<NormLinear>({qkv.dtype, activation, qkv.shape[0], qkv.shape[1]});
+      fused_.qkv = chooser.find<NormLinear>(
+          {qkv.dtype, activation, qkv.shape[0], qkv.shape[1], NormLinear::kFewRows});
     }
     if (layer.mlp && layer.mlp->w13.weight) {
       NormSwiglu::Key key = {layer.mlp->w1.weight.dtype, activation, config_.ffn_width,
@@ -204,8 +205,48 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides, KernelTr
       fused_.batch_swiglu = chooser.find<NormSwiglu>(key);
     }
   }
-  fused_.head = chooser.find<NormLinear>(
-      {weights_.head.weight.dtype, DType::F32, config_.vocab, config_.hidden});
+  fused_.head = chooser.find<NormLinear>({weights_.head.weight.dtype, DType::F32, config_.vocab,
+                                          config_.hidden, NormLinear::kFewRows});
+  find_batch(chooser);
+}
+
+template <typename Chooser>
+void Lfm2::find_batch(Chooser& chooser) {
+  if (!fused_.batch_swiglu) return;
+  const auto shape = [](const MatrixWeight& m) {
+    return std::pair(m.weight.shape[0], m.weight.shape[1]);
+  };
+  const auto in = [&](const MatrixWeight& m) -> const KernelSpec<NormLinear>* {
+    if (!m.weight || m.bias) return nullptr;
+    const auto [n, k] = shape(m);
+    return chooser.template find<NormLinear>(
+        {m.weight.dtype, DType::BF16, n, k, NormLinear::kBatchRows});
+  };
+  const auto out = [&](const MatrixWeight& m) -> const KernelSpec<LinearNorm>* {
+    if (m.bias) return nullptr;
+    const auto [n, k] = shape(m);
+    return chooser.template find<LinearNorm>(
+        {m.weight.dtype, DType::BF16, n, k, NormLinear::kBatchRows});
+  };
+  decltype(batch_) batch;
+  bool all = true;
+  for (const LayerWeights& layer : weights_.layers) {
+    if (layer.conv) {
+      batch.in_proj = in(layer.conv->in_proj);
+      batch.conv_out = out(layer.conv->out_proj);
+      all = all && batch.in_proj && batch.conv_out;
+    }
+    if (layer.attention) {
+      batch.qkv = in(layer.attention->qkv);
+      batch.attention_out = out(layer.attention->out);
+      all = all && batch.qkv && batch.attention_out;
+    }
+    if (layer.mlp) {
+      batch.down = out(layer.mlp->w2);
+      all = all && batch.down;
+    }
+  }
+  if (all) batch_ = batch;
 }
 
 const KernelSpec<DecodeStep>* Lfm2::choose_decode_step(Device& device, DType kv_dtype,

@@ -198,4 +198,13 @@ void CaseBatch::add_memory(std::vector<CaseMemory>& memory) const {
   memory.push_back(read_memory(tables_));
 }
 
+void CaseNormScratch::begin(const float* in, std::int64_t stride, const float* norm_weight) {
+  for (std::int64_t t = 0; t < count_; ++t)
+    for (std::int64_t i = 0; i < k_; ++i) {
+      const float x = in[t * stride + i];
+      rows[static_cast<std::size_t>(t * k_ + i)] = to_bf16(x * norm_weight[i]);
+      squares[static_cast<std::size_t>(t * norm_squares(k_) + i / kSquaresColumns)] += x * x;
+    }
+}
+
 }  // namespace millrace

@@ -62,8 +62,15 @@ struct CaseNormScratch {
 
   CaseNormScratch(std::int64_t count, std::int64_t k)
       : rows(static_cast<std::size_t>(count * k)),
-        squares(static_cast<std::size_t>(count * norm_squares(k))) {}
+        squares(static_cast<std::size_t>(count * norm_squares(k))),
+        count_(count),
+        k_(k) {}
   NormScratch view() { return {rows.data(), squares.data()}; }
+  // As linear_norm would: rows of `in`, so far apart, times the norm's weights.
+  void begin(const float* in, std::int64_t stride, const float* norm_weight);
+
+ private:
+  std::int64_t count_, k_;
 };
 
 // Far more than any cache holds: a GPU's second level has 50 to 126 MB, a server's CPUs have more.

@@ -17,6 +17,7 @@ std::vector<OpCase> attention_cases();
 std::vector<OpCase> silu_mul_cases();
 std::vector<OpCase> moe_route_cases();
 std::vector<OpCase> moe_experts_cases();
+std::vector<OpCase> linear_norm_cases();
 std::vector<OpCase> norm_linear_cases();
 std::vector<OpCase> norm_short_conv_cases();
 std::vector<OpCase> norm_swiglu_cases();

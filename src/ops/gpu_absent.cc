@@ -4,6 +4,7 @@
 #include "ops/decode_step/decode_step_kernels.h"
 #include "ops/embedding/embedding_kernels.h"
 #include "ops/linear/linear_kernels.h"
+#include "ops/linear_norm/linear_norm_kernels.h"
 #include "ops/machine_ceilings_kernels.h"
 #include "ops/moe_experts/moe_experts_kernels.h"
 #include "ops/moe_route/moe_route_kernels.h"
@@ -55,6 +56,12 @@ std::span<const KernelSpec<MoeExperts>> moe_experts_hopper_kernels() {
   return {};
 }
 std::span<const KernelSpec<NormLinear>> norm_linear_kernels() {
+  return {};
+}
+std::span<const KernelSpec<NormLinear>> norm_linear_hopper_kernels() {
+  return {};
+}
+std::span<const KernelSpec<LinearNorm>> linear_norm_hopper_kernels() {
   return {};
 }
 std::span<const KernelSpec<NormSwiglu>> norm_swiglu_kernels() {

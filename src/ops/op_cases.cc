@@ -6,6 +6,7 @@
 #include "ops/case_tables.h"
 #include "ops/embedding/embedding.h"
 #include "ops/linear/linear.h"
+#include "ops/linear_norm/linear_norm.h"
 #include "ops/moe_experts/moe_experts.h"
 #include "ops/moe_route/moe_route.h"
 #include "ops/norm_linear/norm_linear.h"
@@ -28,7 +29,8 @@ std::span<const OpTable> all_op_tables() {
       {Attention::kName, attention_cases()},    {SiluMul::kName, silu_mul_cases()},
       {MoeRoute::kName, moe_route_cases()},     {MoeExperts::kName, moe_experts_cases()},
       {NormLinear::kName, norm_linear_cases()}, {NormShortConv::kName, norm_short_conv_cases()},
-      {NormSwiglu::kName, norm_swiglu_cases()}, {Sample::kName, sample_cases()},
+      {NormSwiglu::kName, norm_swiglu_cases()}, {LinearNorm::kName, linear_norm_cases()},
+      {Sample::kName, sample_cases()},
   };
   return kTables;
 }

@@ -125,7 +125,7 @@ class CudaDevice final : public Device {
     traits_.parallelism = properties.multiProcessorCount;
     traits_.memory_bytes = static_cast<std::int64_t>(properties.totalGlobalMem);
     traits_.cpu = detect_cpu_features();
-    zeroing_ = std::make_unique<CudaStream>(traits_.parallelism);
+    zeroing_ = std::make_unique<CudaStream>(traits_.parallelism, traits_.arch);
   }
 
   const DeviceTraits& traits() const override { return traits_; }
@@ -154,7 +154,7 @@ class CudaDevice final : public Device {
 
   std::unique_ptr<Stream> make_stream() override {
     use_on_this_thread();
-    return std::make_unique<CudaStream>(traits_.parallelism);
+    return std::make_unique<CudaStream>(traits_.parallelism, traits_.arch);
   }
 
   void copy_in(void* device, const void* host, std::size_t bytes, Stream& stream) override {

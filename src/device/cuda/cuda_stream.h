@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "device/cuda/blas_lt.h"
@@ -21,7 +23,7 @@ inline void require(cudaError_t error, const char* what) {
 class CudaStream final : public Stream {
  public:
   // On the calling thread's current GPU.
-  explicit CudaStream(int multiprocessors) : multiprocessors_(multiprocessors) {
+  CudaStream(int multiprocessors, int arch) : multiprocessors_(multiprocessors), arch_(arch) {
     require(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "a new CUDA stream");
   }
   ~CudaStream() override { cudaStreamDestroy(handle_); }
@@ -30,6 +32,27 @@ class CudaStream final : public Stream {
 
   cudaStream_t handle() const { return handle_; }
   int multiprocessors() const { return multiprocessors_; }
+
+  bool is_hopper() const { return arch_ == 90; }
+
+  // Memory in which the blocks of a kernel leave sums for each other, which kernels of this stream
+  // use in turn; the counters are zero between them. Made at the first call, which must not be in a
+  // recording.
+  struct Sums {
+    float* floats;  // [kFloats]
+    int* counters;  // [kCounters]
+  };
+  static constexpr std::int64_t kFloats = 1 << 19, kCounters = 256;
+  Sums sums() {
+    if (!sums_) {
+      void* memory = nullptr;
+      require(cudaMalloc(&memory, (kCounters + kFloats) * 4), "memory for sums");
+      sums_.reset(memory);
+      require(cudaMemset(memory, 0, kCounters * 4), "zeros");
+    }
+    auto* counters = static_cast<int*>(sums_.get());
+    return {reinterpret_cast<float*>(counters + kCounters), counters};
+  }
 
   // Loaded at the first call, which must not be in a recording; null where there is none.
   BlasLt* blas() {
@@ -42,7 +65,12 @@ class CudaStream final : public Stream {
 
  private:
   std::optional<std::unique_ptr<BlasLt>> blas_;
+  struct Free {
+    void operator()(void* memory) const { cudaFree(memory); }
+  };
+  std::unique_ptr<void, Free> sums_;
   int multiprocessors_;
+  int arch_;
   cudaStream_t handle_ = nullptr;
 };
 

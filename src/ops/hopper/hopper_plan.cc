@@ -12,6 +12,7 @@ constexpr int kSharedBytes = 227 * 1024;  // that a block may have
 // Half of a multiprocessor's: the next kernel's first weights arrive beside this one's last.
 constexpr int kRingBytes = 108 * 1024;
 constexpr int kFewestStages = 6;         // or the copies run dry
+constexpr int kFewestChunks = 4;         // of a part of k: each costs its sums' way through memory
 constexpr std::int64_t kFewestRows = 9;  // fewer are streamed
 constexpr std::int64_t kMostRows = 64;   // beyond them the library is ahead
 // Larger ones wait for as many free neighbours: measured, they lose more than they balance.
@@ -112,6 +113,34 @@ ProductPlan plan_grouped(std::int64_t columns, std::int64_t k, std::int64_t rows
   plan.stages = std::min({kGroupedRingBytes / stage, (kSharedBytes - fixed) / stage, kMostStages});
   plan.shared_bytes = fixed + plan.stages * stage;
   return plan;
+}
+
+SplitPlan plan_split(std::int64_t columns, std::int64_t k, std::int64_t rows, int multiprocessors) {
+  SplitPlan plan = {};
+  plan.rows = rows <= 16 ? 16 : 32;
+  plan.tiles = static_cast<int>(blocks_of(columns, kColumns));
+  plan.chunks = static_cast<int>(blocks_of(k, kDepth));
+  plan.parts = std::clamp(std::min(multiprocessors / plan.tiles, plan.chunks / kFewestChunks), 1,
+                          kMostParts);
+  const int stage = stage_bytes(1, plan.rows);
+  plan.stages = std::min(
+      {kRingBytes / stage, kMostStages, static_cast<int>(blocks_of(plan.chunks, plan.parts))});
+  plan.shared_bytes = kSplitSharedBytes + 1024 + plan.stages * stage;
+  return plan;
+}
+
+std::string split_problem(DType weight, std::int64_t n, std::int64_t k, std::int64_t rows,
+                          const DeviceTraits& traits) {
+  if (std::string problem = product_problem(weight, n, k, traits); !problem.empty()) return problem;
+  if (rows < kFewestRows || rows > kMostSplitRows)
+    return fmt::format("takes {} to {} rows", kFewestRows, kMostSplitRows);
+  if (!split_fits(n, rows, traits.parallelism)) return "has not so many multiprocessors";
+  return {};
+}
+
+bool split_fits(std::int64_t columns, std::int64_t rows, int multiprocessors) {
+  return rows >= kFewestRows && rows <= kMostSplitRows &&
+         blocks_of(columns, kColumns) <= multiprocessors;
 }
 
 }  // namespace millrace::cuda::hopper

@@ -43,4 +43,17 @@ int grouped_rows(std::int64_t rows, int matrices);
 ProductPlan plan_grouped(std::int64_t columns, std::int64_t k, std::int64_t rows, int matrices,
                          int parts, int multiprocessors);
 
+// How split_product.cu lays out a product of 9 to 32 rows with few columns.
+struct SplitPlan {
+  int rows;  // of an instance: 16 or 32
+  int tiles, parts, chunks, stages;
+  int shared_bytes;
+};
+SplitPlan plan_split(std::int64_t columns, std::int64_t k, std::int64_t rows, int multiprocessors);
+
+// Why it cannot make `n` columns from so many `k`, or need not, for so many rows at most.
+std::string split_problem(DType weight, std::int64_t n, std::int64_t k, std::int64_t rows,
+                          const DeviceTraits& traits);
+bool split_fits(std::int64_t columns, std::int64_t rows, int multiprocessors);
+
 }  // namespace millrace::cuda::hopper

@@ -43,6 +43,20 @@ struct ProductShape {
   int matrix_rows;         // from matrix to matrix of the stack
 };
 
+// Of split_product.cu.
+constexpr int kMostParts = 8;  // of k
+constexpr int kMostSplitRows = 32;
+// Barriers and a flag, the rows' scales, four warps' squares of each row.
+constexpr int kSplitSharedBytes = kBarrierBytes + 5 * kMostSplitRows * 4;
+struct SplitShape {
+  int rows, columns;  // of `out`
+  int parts;          // of k, a block a tile of 64 columns each
+  int chunks;         // of k, the last one perhaps in part
+  int stages;
+  float* sums;   // [tile][part][rows of the instance][columns of a tile], as threads hold them
+  int* arrived;  // [tile], zero between kernels
+};
+
 constexpr int stage_bytes(int groups, int rows) {
   return (groups * kColumns + rows) * kDepth * 2;
 }

@@ -59,6 +59,12 @@ std::vector<OpCase> linear_cases() {
   // several steps of k, and a rest of everything.
   sizes.push_back({DType::BF16, 200, 264, 40, true});
   sizes.push_back({DType::BF16, 520, 352, 40, false, true});
+  // Parts of k that blocks share out, with a rest of everything; 9 to 128 rows.
+  for (const std::int64_t rows : {9, 31, 40, 100, 128}) {
+    sizes.push_back({DType::BF16, 200, 2120, rows, false, true});
+    sizes.push_back({DType::BF16, 72, 1096, rows});
+    sizes.push_back({DType::BF16, 328, 520, rows, false, false, false, true});
+  }
   for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1}) {
     sizes.push_back({dtype, 3, 32, 1});
     sizes.push_back({dtype, 70, 1056, 3, true, true});
@@ -83,6 +89,11 @@ std::vector<OpCase> linear_cases() {
        {DType::F32, DType::F16, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q5_K})
     full(dtype, 8192, 2048, 1);
   for (const std::int64_t rows : {2, 3, 4, 8, 16, 64}) full(DType::BF16, 8192, 2048, rows);
+  for (const std::int64_t rows : {16, 32, 64, 100}) {
+    sizes.push_back({DType::BF16, 2048, 8192, rows, false, true, true});
+    sizes.push_back({DType::BF16, 2048, 2048, rows, false, true, true});
+    full(DType::BF16, 6144, 2048, rows);
+  }
   for (const std::int64_t rows : {4, 16}) full(DType::Q4_0, 8192, 2048, rows);
   for (const DType dtype : {DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K}) {
     full(dtype, 8192, 2048, 512);

@@ -13,12 +13,14 @@ namespace millrace {
 
 struct NormLinear {
   static constexpr std::string_view kName = "norm_linear";
-  static constexpr std::int64_t kMostRows = 8;
+  static constexpr std::int64_t kFewRows = 8;     // of a step of few decodes
+  static constexpr std::int64_t kBatchRows = 16;  // and of a batch
   struct Key {
     DType weight;
     DType out;
     std::int64_t n;
     std::int64_t k;
+    std::int64_t rows;  // the most of a call
   };
   using Params = NormLinearParams;
   using Launch = void (*)(const NormLinearParams&, Stream&);

@@ -8,7 +8,8 @@ namespace millrace {
 std::span<const KernelSpec<NormLinear>> reference_norm_linear_kernels();
 namespace cuda {
 std::span<const KernelSpec<NormLinear>> norm_linear_kernels();
-}
+std::span<const KernelSpec<NormLinear>> norm_linear_hopper_kernels();
+}  // namespace cuda
 namespace hip {
 std::span<const KernelSpec<NormLinear>> norm_linear_kernels();
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ops/matrix_view.h"
+#include "ops/norm_scratch.h"
 #include "tensor/tensor_view.h"
 
 namespace millrace {
@@ -16,7 +17,10 @@ struct NormLinearParams {
   float epsilon;
   TensorView weight;  // [n, k]
   MatrixView out;     // [rows, n]
-  std::int64_t rows;  // at most NormLinear::kMostRows
+  std::int64_t rows;  // at most the key's
+  // Of k columns; for more than NormLinear::kFewRows, which are not gathered.
+  NormScratch scratch = {};
+  bool begun = false;  // linear_norm has filled it: `in` and norm_weight need not be read
 };
 
 }  // namespace millrace

@@ -7,6 +7,8 @@ namespace millrace::MILLRACE_GPU {
 namespace {
 
 std::string rejects(const NormLinear::Key& key, const DeviceTraits& traits) {
+  if (key.rows > NormLinear::kFewRows)
+    return fmt::format("takes at most {} rows", NormLinear::kFewRows);
   return stream_problem(key.weight, key.out, key.n, key.k, kStagedMostK, traits);
 }
 

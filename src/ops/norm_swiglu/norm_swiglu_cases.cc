@@ -9,6 +9,7 @@ namespace {
 struct Sizes {
   std::int64_t n, k, rows;
   bool full_size = false;
+  bool begun = false;  // the norm, in the scratch
 };
 
 class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
@@ -21,7 +22,9 @@ class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
         w3_(random_, DType::BF16, s.n, s.k, 1.0f, copies_),
         in_(random_floats(random_, s.rows * in_stride(), 2.0f)),
         norm_weight_(random_floats(random_, s.k, 1.5f)),
-        out_(static_cast<std::size_t>(s.rows * out_stride())) {}
+        out_(static_cast<std::size_t>(s.rows * out_stride())) {
+    if (s.begun) scratch_.begin(in_.data(), in_stride(), norm_weight_.data());
+  }
 
  protected:
   NormSwiglu::Key key() const override { return {DType::BF16, activation(), s_.n, s_.k, s_.rows}; }
@@ -33,7 +36,8 @@ class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
             .w3 = w3_.view(run % copies_),
             .out = {out_.data(), s_.n, out_stride(), DType::F32},
             .rows = s_.rows,
-            .scratch = scratch_.view()};
+            .scratch = scratch_.view(),
+            .begun = s_.begun};
   }
   std::vector<CaseMemory> memory() override {
     return {read_memory(in_),
@@ -87,15 +91,26 @@ class NormSwigluInstance final : public CaseInstance<NormSwiglu> {
 }  // namespace
 
 std::vector<OpCase> norm_swiglu_cases() {
-  std::vector<Sizes> sizes = {{8, 32, 1},      {24, 256, 3},  {64, 2048, 8}, {136, 1056, 7},
-                              {2208, 64, 8},   {16, 2592, 5}, {200, 72, 9},  {64, 520, 33},
-                              {136, 2056, 16}, {72, 128, 100}};
+  std::vector<Sizes> sizes = {{8, 32, 1},
+                              {24, 256, 3},
+                              {64, 2048, 8},
+                              {136, 1056, 7},
+                              {2208, 64, 8},
+                              {16, 2592, 5},
+                              {200, 72, 9},
+                              {64, 520, 33},
+                              {136, 2056, 16},
+                              {72, 128, 100},
+                              {200, 72, 9, false, true},
+                              {64, 520, 32, false, true}};
   for (const std::int64_t rows : {1, 4, 8, 16, 64, 100}) sizes.push_back({8192, 2048, rows, true});
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes)
     cases.push_back(
-        {fmt::format("[{}, {}], {} row{}", s.n, s.k, s.rows, s.rows == 1 ? "" : "s"), "BF16 weight",
-         s.full_size, static_cast<double>(bytes_of(DType::BF16, 2 * s.n * s.k) + s.rows * s.k * 4),
+        {fmt::format("[{}, {}], {} row{}{}", s.n, s.k, s.rows, s.rows == 1 ? "" : "s",
+                     s.begun ? ", begun" : ""),
+         "BF16 weight", s.full_size,
+         static_cast<double>(bytes_of(DType::BF16, 2 * s.n * s.k) + s.rows * s.k * 4),
          static_cast<double>(s.rows * s.n), 4.0 * static_cast<double>(s.n * s.k * s.rows),
          [s](DType activation) { return std::make_unique<NormSwigluInstance>(s, activation); }});
   return cases;

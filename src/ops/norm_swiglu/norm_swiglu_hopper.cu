@@ -33,7 +33,7 @@ void run_norm_swiglu_hopper(const NormSwigluParams& p, Stream& stream) {
   if (p.rows == 0) return;
   const std::int64_t k = p.in.columns;
   const std::int64_t n = p.out.columns;
-  hopper::run_norm_rows({p.in, p.norm_weight, p.scratch}, p.rows, stream);
+  if (!p.begun) hopper::run_norm_rows({p.in, p.norm_weight, p.scratch}, p.rows, stream);
   const hopper::Factors factors = {.weights = {p.w1.as<BF16>(), p.w3.as<BF16>()},
                                    .k = k,
                                    .in = p.scratch.rows,

@@ -17,7 +17,8 @@ struct NormSwigluParams {
   TensorView w3;   // up [n, k]
   MatrixView out;  // [rows, n]
   std::int64_t rows;
-  NormScratch scratch;
+  NormScratch scratch;  // of k columns
+  bool begun = false;   // linear_norm has filled it: `in` and norm_weight need not be read
 };
 
 }  // namespace millrace

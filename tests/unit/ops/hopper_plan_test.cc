@@ -54,5 +54,30 @@ TEST(HopperPlan, OfGroupsIsSound) {
     }
 }
 
+TEST(HopperPlan, SharesOutKOfFewColumns) {
+  for (const Matrix& m : {Matrix{2048, 8192}, Matrix{2048, 2048}, Matrix{6144, 2048},
+                          Matrix{1024, 1024}, Matrix{8, 8}, Matrix{200, 2120}})
+    for (const std::int64_t rows : {9, 16, 17, 32}) {
+      EXPECT_TRUE(split_fits(m.columns, rows, kMultiprocessors));
+      const SplitPlan plan = plan_split(m.columns, m.k, rows, kMultiprocessors);
+      EXPECT_GE(plan.rows, rows);
+      EXPECT_GE(std::int64_t{plan.tiles} * kColumns, m.columns);
+      EXPECT_GE(std::int64_t{plan.chunks} * kDepth, m.k);
+      EXPECT_LE(plan.tiles * plan.parts, kMultiprocessors);
+      EXPECT_GE(plan.parts, 1);
+      EXPECT_LE(plan.parts, std::min(plan.chunks, kMostParts));
+      EXPECT_GE(plan.stages, 1);
+      EXPECT_LE(plan.stages, kMostStages);
+      // Two blocks share a multiprocessor: this kernel's last beside the next one's first.
+      EXPECT_LE(2 * (plan.shared_bytes + 1024), 228 * 1024);
+      // What CudaStream::sums() has.
+      EXPECT_LE(plan.tiles * plan.parts * plan.rows * kColumns, 1 << 19);
+    }
+  EXPECT_EQ(plan_split(2048, 8192, 16, kMultiprocessors).parts, 4);
+  EXPECT_FALSE(split_fits(65536, 16, kMultiprocessors));
+  EXPECT_FALSE(split_fits(2048, 8, kMultiprocessors));
+  EXPECT_FALSE(split_fits(2048, 33, kMultiprocessors));
+}
+
 }  // namespace
 }  // namespace millrace::cuda::hopper
