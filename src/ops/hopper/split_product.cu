@@ -1,21 +1,22 @@
 // A block for each tile of columns would leave most multiprocessors idle: blocks share out k.
 //
-//   - As in hopper_product.cuh, weights are the tensor cores' wide side and one thread asks for both
+//   - As in hopper_product.cuh, weights are the tensor cores' wide side and one thread asks for
+//   both
 //     factors in chunks of 64 of k, which arrive in a ring; as many weights as the ring holds are
 //     asked for before wait_for_previous().
 //   - Each block leaves its sums in memory, in the order in which its threads hold them; the last
 //     one of a tile to get there adds them up in the order of the parts, so that results do not
 //     depend on chance. No block ever waits for another: clusters, whose sums could meet in shared
 //     memory, start only when as many neighbours are free at once.
-//   - Rows and columns of the tensor cores' result are few: what follows works on them in registers.
+//   - Rows and columns of the tensor cores' result are few: what follows works on them in
+//   registers.
 //
 // A row's result does not depend on the other rows.
-#include "ops/hopper/split_product.h"
-
 #include "device/cuda/tensor_maps.h"
 #include "ops/gpu_support.h"
 #include "ops/hopper/hopper_plan.h"
 #include "ops/hopper/hopper_words.cuh"
+#include "ops/hopper/split_product.h"
 
 namespace millrace::cuda::hopper {
 namespace {
@@ -290,8 +291,7 @@ __global__ void __launch_bounds__(kThreads + 32, 1)
 }
 
 template <int kRows>
-void launch(const SplitPlan& plan, const SplitProduct& p, const SplitShape& shape,
-            Stream& stream) {
+void launch(const SplitPlan& plan, const SplitProduct& p, const SplitShape& shape, Stream& stream) {
   const CUtensorMap weights = map_matrix(p.weight, p.n, p.k, p.k, kColumns);
   const CUtensorMap rows = map_matrix(p.in, p.rows, p.k, p.in_stride, kRows);
   const auto kernel = split_product<kRows>;

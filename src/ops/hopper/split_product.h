@@ -16,7 +16,7 @@ struct SplitProduct {
   const BF16* in;      // [rows, k], 16-byte aligned rows
   std::int64_t in_stride;
   std::int64_t rows;
-  MatrixView out;  // [rows, n], F32 or BF16
+  MatrixView out;     // [rows, n], F32 or BF16
   bool adds = false;  // to what is there: F32 alone
   RowScale scale = {};
   // The norm of `out`, begun: see NormScratch. Null: none.

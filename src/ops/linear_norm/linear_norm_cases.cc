@@ -33,9 +33,12 @@ class LinearNormInstance final : public CaseInstance<LinearNorm> {
             .scratch = scratch_.view()};
   }
   std::vector<CaseMemory> memory() override {
-    return {as_activation(read_memory(in_)), weight_.memory(),
-            written_memory(out_),            read_memory(norm_weight_),
-            written_memory(scratch_.rows),   written_memory(scratch_.squares)};
+    return {as_activation(read_memory(in_)),
+            weight_.memory(),
+            written_memory(out_),
+            read_memory(norm_weight_),
+            written_memory(scratch_.rows),
+            written_memory(scratch_.squares)};
   }
   void relocate(LinearNormParams& p, const CaseImageCopy& image) override {
     image.move(p.in, p.weight, p.out, p.norm_weight, p.scratch.rows, p.scratch.squares);
@@ -108,12 +111,11 @@ std::vector<OpCase> linear_norm_cases() {
   }
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes)
-    cases.push_back({fmt::format("[{}, {}], {} rows", s.n, s.k, s.rows), "BF16 weight", s.full_size,
-                     static_cast<double>(bytes_of(DType::BF16, s.n * s.k) + s.rows * s.n * 10),
-                     static_cast<double>(s.rows * s.k),
-                     2.0 * static_cast<double>(s.n * s.k * s.rows), [s](DType activation) {
-                       return std::make_unique<LinearNormInstance>(s, activation);
-                     }});
+    cases.push_back(
+        {fmt::format("[{}, {}], {} rows", s.n, s.k, s.rows), "BF16 weight", s.full_size,
+         static_cast<double>(bytes_of(DType::BF16, s.n * s.k) + s.rows * s.n * 10),
+         static_cast<double>(s.rows * s.k), 2.0 * static_cast<double>(s.n * s.k * s.rows),
+         [s](DType activation) { return std::make_unique<LinearNormInstance>(s, activation); }});
   return cases;
 }
 

@@ -10,10 +10,10 @@
 namespace millrace {
 
 struct LinearNormParams {
-  MatrixView in;      // [rows, k]
-  TensorView weight;  // [n, k]
-  MatrixView out;     // [rows, n] F32: the residual stream
-  std::int64_t rows;  // at most the key's
+  MatrixView in;             // [rows, k]
+  TensorView weight;         // [n, k]
+  MatrixView out;            // [rows, n] F32: the residual stream
+  std::int64_t rows;         // at most the key's
   const float* norm_weight;  // [n]
   NormScratch scratch;       // of n columns
 };

@@ -16,16 +16,15 @@ void run(const NormLinearParams& p, Stream& stream) {
   check(p.gather == nullptr, "rows of a batch are not gathered");
   const std::int64_t k = p.in.columns;
   if (!p.begun) hopper::run_norm_rows({p.in, p.norm_weight, p.scratch}, p.rows, stream);
-  hopper::run_split_product(
-      {.weight = p.weight.as<BF16>(),
-       .n = p.out.columns,
-       .k = k,
-       .in = p.scratch.rows,
-       .in_stride = k,
-       .rows = p.rows,
-       .out = p.out,
-       .scale = {p.scratch.squares, static_cast<int>(k), p.epsilon}},
-      stream);
+  hopper::run_split_product({.weight = p.weight.as<BF16>(),
+                             .n = p.out.columns,
+                             .k = k,
+                             .in = p.scratch.rows,
+                             .in_stride = k,
+                             .rows = p.rows,
+                             .out = p.out,
+                             .scale = {p.scratch.squares, static_cast<int>(k), p.epsilon}},
+                            stream);
 }
 
 }  // namespace
