@@ -1,15 +1,13 @@
 // A block for each tile of columns would leave most multiprocessors idle: blocks share out k.
 //
-//   - As in hopper_product.cuh, weights are the tensor cores' wide side and one thread asks for
-//   both
-//     factors in chunks of 64 of k, which arrive in a ring; as many weights as the ring holds are
-//     asked for before wait_for_previous().
+//   - As in hopper_product.cuh, weights are the tensor cores' wide side, and one thread asks for
+//     both factors in chunks of 64 of k, which arrive in a ring; as many weights as the ring holds
+//     are asked for before wait_for_previous().
 //   - Each block leaves its sums in memory, in the order in which its threads hold them; the last
 //     one of a tile to get there adds them up in the order of the parts, so that results do not
 //     depend on chance. No block ever waits for another: clusters, whose sums could meet in shared
 //     memory, start only when as many neighbours are free at once.
-//   - Rows and columns of the tensor cores' result are few: what follows works on them in
-//   registers.
+//   - A thread's part of the result is small: what follows works on it in registers.
 //
 // A row's result does not depend on the other rows.
 #include "device/cuda/tensor_maps.h"
