@@ -24,8 +24,8 @@ elseif(EXISTS "${xgrammar_folder}/.complete")
     ${xgrammar_folder}/3rdparty/picojson ${xgrammar_folder}/3rdparty/dlpack/include)
   # Where its messages go is ours to say.
   target_compile_definitions(xgrammar PRIVATE XGRAMMAR_LOG_CUSTOMIZE=1 XGRAMMAR_ENABLE_CPPTRACE=0)
-  # -O3 and UBSan take it minutes a source.
   target_compile_options(xgrammar PRIVATE -w)
+  # -O3 and UBSan take it minutes a source.
   if(MILLRACE_SANITIZE)
     target_compile_options(xgrammar PRIVATE -O1 -fno-sanitize=undefined)
   else()

@@ -119,8 +119,7 @@ class Lfm2 {
             ForwardObserver* observer) const;
   void states(const StepInput& input, Workspace& workspace, Stream& stream) const;
   void find_fused(Device& device, const KernelOverrides& overrides, KernelTrials* trials);
-  template <typename Chooser>
-  void find_batch(Chooser& chooser);
+  void find_batch(Device& device, const KernelOverrides& overrides, KernelTrials* trials);
   // Null where steps run op by op.
   const KernelSpec<DecodeStep>* choose_decode_step(Device& device, DType kv_dtype,
                                                    const KernelOverrides& overrides);

@@ -207,26 +207,23 @@ void Lfm2::find_fused(Device& device, const KernelOverrides& overrides, KernelTr
   }
   fused_.head = chooser.find<NormLinear>({weights_.head.weight.dtype, DType::F32, config_.vocab,
                                           config_.hidden, NormLinear::kFewRows});
-  find_batch(chooser);
+  find_batch(device, overrides, trials);
 }
 
-template <typename Chooser>
-void Lfm2::find_batch(Chooser& chooser) {
+// Ops of batches, which go from norm to norm: where all that the layers need are there, forward()
+// uses them.
+void Lfm2::find_batch(Device& device, const KernelOverrides& overrides, KernelTrials* trials) {
   if (!fused_.batch_swiglu) return;
-  const auto shape = [](const MatrixWeight& m) {
-    return std::pair(m.weight.shape[0], m.weight.shape[1]);
-  };
+  Chooser chooser(device.traits(), DType::BF16, overrides, trials, reports_);
   const auto in = [&](const MatrixWeight& m) -> const KernelSpec<NormLinear>* {
     if (!m.weight || m.bias) return nullptr;
-    const auto [n, k] = shape(m);
-    return chooser.template find<NormLinear>(
-        {m.weight.dtype, DType::BF16, n, k, NormLinear::kBatchRows});
+    return chooser.find<NormLinear>({m.weight.dtype, DType::BF16, m.weight.shape[0],
+                                     m.weight.shape[1], NormLinear::kBatchRows});
   };
   const auto out = [&](const MatrixWeight& m) -> const KernelSpec<LinearNorm>* {
     if (m.bias) return nullptr;
-    const auto [n, k] = shape(m);
-    return chooser.template find<LinearNorm>(
-        {m.weight.dtype, DType::BF16, n, k, NormLinear::kBatchRows});
+    return chooser.find<LinearNorm>({m.weight.dtype, DType::BF16, m.weight.shape[0],
+                                     m.weight.shape[1], NormLinear::kBatchRows});
   };
   decltype(batch_) batch;
   bool all = true;

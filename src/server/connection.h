@@ -1,6 +1,6 @@
-// A client's connection: bytes as they are, or inside TLS. Its reads and writes are coroutines that
-// are compiled once, in connection.cc: Asio's templates of them take minutes where HTTP's are
-// added.
+// A client's connection: bytes as they are, or inside TLS. Its reads and writes are coroutines of
+// their own, so that Asio's templates of them are compiled here alone: under those of HTTP they
+// took minutes.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

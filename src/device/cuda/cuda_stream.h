@@ -24,7 +24,14 @@ class CudaStream final : public Stream {
  public:
   // On the calling thread's current GPU.
   CudaStream(int multiprocessors, int arch) : multiprocessors_(multiprocessors), arch_(arch) {
+    if (is_hopper()) {
+      void* memory = nullptr;
+      require(cudaMalloc(&memory, (kCounters + kFloats) * 4), "memory for sums");
+      sums_.reset(memory);
+    }
     require(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "a new CUDA stream");
+    // On this stream, which does not wait for the others.
+    if (sums_) require(cudaMemsetAsync(sums_.get(), 0, kCounters * 4, handle_), "zeros");
   }
   ~CudaStream() override { cudaStreamDestroy(handle_); }
   CudaStream(const CudaStream&) = delete;
@@ -36,20 +43,13 @@ class CudaStream final : public Stream {
   bool is_hopper() const { return arch_ == 90; }
 
   // Memory in which the blocks of a kernel leave sums for each other, which kernels of this stream
-  // use in turn; the counters are zero between them. Made at the first call, which must not be in a
-  // recording.
+  // use in turn; the counters are zero between them. On Hopper alone, whose kernels need it.
   struct Sums {
     float* floats;  // [kFloats]
     int* counters;  // [kCounters]
   };
   static constexpr std::int64_t kFloats = 1 << 19, kCounters = 256;
-  Sums sums() {
-    if (!sums_) {
-      void* memory = nullptr;
-      require(cudaMalloc(&memory, (kCounters + kFloats) * 4), "memory for sums");
-      sums_.reset(memory);
-      require(cudaMemset(memory, 0, kCounters * 4), "zeros");
-    }
+  Sums sums() const {
     auto* counters = static_cast<int*>(sums_.get());
     return {reinterpret_cast<float*>(counters + kCounters), counters};
   }

@@ -10,6 +10,7 @@
 //   - A thread's part of the result is small: what follows works on it in registers.
 //
 // A row's result does not depend on the other rows.
+#include "base/check.h"
 #include "device/cuda/tensor_maps.h"
 #include "ops/gpu_support.h"
 #include "ops/hopper/hopper_plan.h"
@@ -309,6 +310,9 @@ void launch(const SplitPlan& plan, const SplitProduct& p, const SplitShape& shap
 void run_split_product(const SplitProduct& p, Stream& stream) {
   auto& cuda_stream = static_cast<CudaStream&>(stream);
   const SplitPlan plan = plan_split(p.n, p.k, p.rows, cuda_stream.multiprocessors());
+  check(plan.tiles <= CudaStream::kCounters &&
+            std::int64_t{plan.tiles} * plan.parts * plan.rows * kColumns <= CudaStream::kFloats,
+        "more blocks than a stream has memory for");
   const CudaStream::Sums shared = cuda_stream.sums();
   const SplitShape shape = {.rows = static_cast<int>(p.rows),
                             .columns = static_cast<int>(p.n),
