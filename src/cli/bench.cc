@@ -269,6 +269,7 @@ Command add_bench(CLI::App& app) {
       "bench", "Prefill and decode speed, beside what this machine's memory and cores allow");
   CLI::Option* model = options->model.add_to(*bench_app);
   model->required(false);
+  options->model.add_step_budget_to(*bench_app);
   bench_app->add_option("--ops", options->ops,
                         "Time single ops at full size instead of a model: those whose name holds "
                         "this text; \"\" for all");

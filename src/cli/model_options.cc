@@ -89,6 +89,13 @@ Result<std::string> local_model(const std::string& model) {
   return pulled.string();
 }
 
+CLI::Option* ModelOptions::add_step_budget_to(CLI::App& app) {
+  return app
+      .add_option("--max-num-batched-tokens", step_budget,
+                  "Most tokens of a step; 0: 512, on a GPU 8192")
+      ->check(CLI::Range(0, 1 << 20));
+}
+
 Result<EngineOptions> ModelOptions::resolve() const {
   EngineOptions options;
   const bool dummy = load_format == "dummy" || (config_is_enough && model.ends_with(".json"));
@@ -97,6 +104,7 @@ Result<EngineOptions> ModelOptions::resolve() const {
   options.threads = threads;
   options.self_test = self_test;
   options.context = context;
+  options.step_budget = step_budget;
   if (kv_dtype != "auto") options.kv_dtype = parse_dtype(kv_dtype);
   options.accuracy = accuracy == "exact" ? Accuracy::Exact : Accuracy::Fast;
   options.load.format = dummy ? LoadFormat::Dummy : LoadFormat::Auto;

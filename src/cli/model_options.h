@@ -22,12 +22,14 @@ struct ModelOptions {
   std::string accuracy = "fast";
   std::vector<std::string> kernels;  // "op=name"
   std::optional<bool> self_test;
+  std::int64_t step_budget = 0;  // see EngineOptions; the flag is add_step_budget_to()'s
   // For commands that show what does not depend on the weights' values: a config.json stands for
   // its model without more ado.
   bool config_is_enough = false;
 
   // Adds MODEL and the flags to a command; returns MODEL's option, which is required.
   CLI::Option* add_to(CLI::App& app);
+  CLI::Option* add_step_budget_to(CLI::App& app);
   // Resolves a hub name to a local folder (downloading if need be) and checks the values.
   Result<EngineOptions> resolve() const;
 };

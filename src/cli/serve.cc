@@ -23,7 +23,6 @@ struct ServeOptions {
   std::string chat_template;
   std::int64_t max_model_len = 0;
   std::int64_t max_num_seqs = 0;
-  std::int64_t max_num_batched_tokens = 0;
   std::int64_t cache_tokens = 0;
   bool no_prefix_caching = false;
   std::string tool_call_parser = "auto";
@@ -74,7 +73,6 @@ Result<EngineOptions> engine_options(ServeOptions& options) {
   if (options.max_model_len > 0) options.model.context = options.max_model_len;
   EngineOptions engine = MILLRACE_TRY(options.model.resolve());
   engine.max_sequences = options.max_num_seqs;
-  engine.step_budget = options.max_num_batched_tokens;
   engine.cache_tokens = options.cache_tokens;
   if (!options.server.trace_path.empty()) engine.trace_spans = options.trace_spans;
   engine.keep_prefixes = !options.no_prefix_caching;
@@ -230,8 +228,7 @@ Command add_serve(CLI::App& app) {
   serve_app->add_option("--max-model-len", options->max_model_len, "The same as --context");
   serve_app->add_option("--max-num-seqs", options->max_num_seqs,
                         "Most answers at a time; 0: 8, on a GPU 256");
-  serve_app->add_option("--max-num-batched-tokens", options->max_num_batched_tokens,
-                        "Most tokens of a step; 0: 512, on a GPU 8192");
+  options->model.add_step_budget_to(*serve_app);
   serve_app->add_option("--cache-tokens", options->cache_tokens,
                         "KV room for all answers and kept prefixes, in tokens; 0: two contexts, on "
                         "a GPU what its memory leaves");

@@ -96,6 +96,19 @@ inline __device__ void sync_threads(int threads) {
   asm volatile("bar.sync 1, %0;" ::"r"(threads) : "memory");
 }
 
+// --- memory that all blocks see ---
+
+// Adds; the value before. What this block's threads wrote before they met here is seen by whom a
+// later one tells, and the other way round: in place of two fences of the whole device.
+inline __device__ int add_in_order(int* to, int v) {
+  int before;
+  asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(to), "r"(v)
+               : "memory");
+  return before;
+}
+
 // --- copies ---
 
 // A box of a matrix whose first element is (k, row), into shared memory; its bytes arrive at the

@@ -10,6 +10,8 @@
 //   - A thread's part of the result is small: what follows works on it in registers.
 //
 // A row's result does not depend on the other rows.
+#include <type_traits>
+
 #include "base/check.h"
 #include "device/cuda/tensor_maps.h"
 #include "ops/gpu_support.h"
@@ -22,8 +24,8 @@ namespace {
 
 constexpr int kThreads = 128;  // that multiply: a warpgroup; one more warp copies
 
-// kRows rows at most.
-template <int kRows>
+// kRows rows at most; Out: float or BF16.
+template <int kRows, typename Out>
 class Split {
  public:
   static constexpr int kWeightBytes = kColumns * kDepth * 2;
@@ -145,18 +147,16 @@ class Split {
     float* tile = s_.sums + std::int64_t{tile_} * s_.parts * kPart;
 #pragma unroll
     for (int i = 0; i < kSums; i += 4)
-      gpu::store4(tile + part_ * kPart + (i / 4 * kThreads + thread) * 4,
-                  {sums[i], sums[i + 1], sums[i + 2], sums[i + 3]});
-    gpu::fence();
+      __stcg(reinterpret_cast<float4*>(tile + part_ * kPart + (i / 4 * kThreads + thread) * 4),
+             make_float4(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]));
     sync_threads(kThreads);
     if (thread == 0) {
-      const bool last = gpu::add_atomic(s_.arrived + tile_, 1) == s_.parts - 1;
+      const bool last = add_in_order(s_.arrived + tile_, 1) == s_.parts - 1;
       if (last) s_.arrived[tile_] = 0;  // for the next kernel
       store(last_flag_, last ? 1.0f : 0.0f);
     }
     sync_threads(kThreads);
     if (load(last_flag_) == 0) return false;
-    gpu::fence();
 #pragma unroll
     for (int i = 0; i < kSums; i += 4) {
       const float* from = tile + (i / 4 * kThreads + thread) * 4;
@@ -196,14 +196,18 @@ class Split {
   __device__ bool is_there(const Place& at) const {
     return at.row < s_.rows && at.column < s_.columns;
   }
+  __device__ Out* out_at(const Place& at) const {
+    return static_cast<Out*>(p_.out.data) + at.row * p_.out.stride + at.column;
+  }
 
   __device__ void load_old(float (&old)[kSums]) const {
 #pragma unroll
-    for (int i = 0; i < kSums; ++i) {
-      const Place at = place_of(i);
-      old[i] = p_.adds && is_there(at)
-                   ? static_cast<const float*>(p_.out.data)[at.row * p_.out.stride + at.column]
-                   : 0.0f;
+    for (int i = 0; i < kSums; ++i) old[i] = 0;
+    if constexpr (std::is_same_v<Out, float>) {
+      if (!p_.adds) return;
+#pragma unroll
+      for (int i = 0; i < kSums; ++i)
+        if (const Place at = place_of(i); is_there(at)) old[i] = *out_at(at);
     }
   }
 
@@ -222,17 +226,18 @@ class Split {
   }
 
   __device__ void finish(float (&sums)[kSums], const float (&old)[kSums]) const {
+    if (p_.scale.squares) {
+#pragma unroll
+      for (int j = 0; j < kOwnRows; ++j) {
+        const float scale = load(scales_ + 4 * row_of(j));
+#pragma unroll
+        for (int h = 0; h < 2; ++h) sums[j / 2 * 4 + h * 2 + j % 2] *= scale;
+      }
+    }
 #pragma unroll
     for (int i = 0; i < kSums; ++i) {
-      const Place at = place_of(i);
-      if (p_.scale.squares) sums[i] *= load(scales_ + 4 * at.row);
       sums[i] += old[i];
-      if (!is_there(at)) continue;
-      const std::int64_t to = at.row * p_.out.stride + at.column;
-      if (p_.out.dtype == DType::BF16)
-        static_cast<BF16*>(p_.out.data)[to] = gpu::narrow<BF16>(sums[i]);
-      else
-        static_cast<float*>(p_.out.data)[to] = sums[i];
+      if (const Place at = place_of(i); is_there(at)) *out_at(at) = gpu::narrow<Out>(sums[i]);
     }
   }
 
@@ -280,20 +285,20 @@ class Split {
   int first_, count_;  // this block's chunks
 };
 
-template <int kRows>
+template <int kRows, typename Out>
 __global__ void __launch_bounds__(kThreads + 32, 1)
     split_product(const __grid_constant__ CUtensorMap weights,
                   const __grid_constant__ CUtensorMap rows,
                   const __grid_constant__ SplitShape shape,
                   const __grid_constant__ SplitProduct product) {
-  if (kIsHopper) Split<kRows>(weights, rows, shape, product).run();
+  if (kIsHopper) Split<kRows, Out>(weights, rows, shape, product).run();
 }
 
-template <int kRows>
+template <int kRows, typename Out>
 void launch(const SplitPlan& plan, const SplitProduct& p, const SplitShape& shape, Stream& stream) {
   const CUtensorMap weights = map_matrix(p.weight, p.n, p.k, p.k, kColumns);
   const CUtensorMap rows = map_matrix(p.in, p.rows, p.k, p.in_stride, kRows);
-  const auto kernel = split_product<kRows>;
+  const auto kernel = split_product<kRows, Out>;
   require(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, plan.shared_bytes),
           "more shared memory for a kernel");
@@ -321,10 +326,11 @@ void run_split_product(const SplitProduct& p, Stream& stream) {
                             .stages = plan.stages,
                             .sums = shared.floats,
                             .arrived = shared.counters};
+  const bool narrow = p.out.dtype == DType::BF16;
   if (plan.rows == 16)
-    launch<16>(plan, p, shape, stream);
+    narrow ? launch<16, BF16>(plan, p, shape, stream) : launch<16, float>(plan, p, shape, stream);
   else
-    launch<32>(plan, p, shape, stream);
+    narrow ? launch<32, BF16>(plan, p, shape, stream) : launch<32, float>(plan, p, shape, stream);
 }
 
 }  // namespace millrace::cuda::hopper
