@@ -54,6 +54,13 @@ class Event {
   virtual void wait() const = 0;
 };
 
+// One of which the time is kept.
+class TimedEvent : public Event {
+ public:
+  // From `earlier`, of the same device, to this one. Both have been done.
+  virtual double seconds_after(const TimedEvent& earlier) const = 0;
+};
+
 // Work that was recorded once and can be queued again as a whole.
 class Graph {
  public:
@@ -134,6 +141,8 @@ class Device {
   virtual void synchronize(Stream& stream) = 0;
 
   virtual std::unique_ptr<Event> make_event() = 0;
+  // Null where work is done when the call that queues it returns: the host can time that.
+  virtual std::unique_ptr<TimedEvent> make_timed_event() { return nullptr; }
 
   // What `work` queues on the stream, recorded instead of run; null where the device cannot.
   virtual std::unique_ptr<Graph> record(Stream& stream, const std::function<void()>& work) = 0;

@@ -51,6 +51,7 @@ EngineLoop::EngineLoop(std::unique_ptr<EngineParts> parts, const EngineOptions& 
   for (StepInFlight& step : steps_) step.parts.reserve(slots);
   if (options.poison_freed_memory || kIsDebugBuild)
     parts_->cache->poison_freed(parts_->runner->stream());
+  if (trace_) parts_->runner->keep_times();
   ends_of_turn_ = turn_ends(parts_->files);
   thread_ = std::thread([this] { loop(); });
 }
@@ -419,6 +420,11 @@ void EngineLoop::end_step() {
     const TracedPhase phase(trace_.get(), StepPhase::Wait, ended_ + 1);
     parts_->runner->end();
   }
+  if (const auto time = parts_->runner->last_time(); trace_ && time)
+    trace_->add({.phase = StepPhase::Device,
+                 .step = ended_ + 1,
+                 .begin_ns = time->begin_ns,
+                 .end_ns = time->end_ns});
   TracedPhase delivering(trace_.get(), StepPhase::Deliver, ended_ + 1);
   const std::uint64_t tokens_before = counted_.completion_tokens;
   StepInFlight& step = steps_[ended_++ % Runner::kInFlight];

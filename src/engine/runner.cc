@@ -218,6 +218,7 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
   }
   StepInput input = step.input;
   if (step.waits) input.samples = nullptr;
+  if (timer_) timer_->begin();
   launch(input, observer);
   if (step.host_logits && !device_->uses_host_memory())
     device_->copy_out(
@@ -225,7 +226,7 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
         static_cast<std::size_t>(step.input.logit_count * model_->config().vocab) * sizeof(float),
         *stream_);
   if (step.input.states && !device_->uses_host_memory()) bring_states(spans);
-  if (!step.waits) step.done->record(*stream_);
+  if (!step.waits) finish(step);
   for (const StepSpan& span : spans) {
     if (span.kind == SpanKind::Replay)
       span.memory->replayed();
@@ -282,6 +283,11 @@ void Runner::choose() {
                      *stream_);
   }
   model_->choose(step.input, workspace_, *stream_);
+  finish(step);
+}
+
+void Runner::finish(Step& step) {
+  if (timer_) timer_->finish();
   step.done->record(*stream_);
 }
 
@@ -292,6 +298,7 @@ void Runner::end() {
   step.done->wait();
   if (const DecodeSteps* steps = model_->decode_steps())
     if (const std::string failure = steps->failure(); !failure.empty()) throw StuckStep(failure);
+  if (timer_) last_time_ = timer_->take();
   ++ended_;
   logit_count_ = step.input.logit_count;
 }
@@ -299,6 +306,7 @@ void Runner::end() {
 void Runner::abandon() {
   device_->synchronize(*stream_);
   ended_ = begun_;
+  if (timer_) timer_->restart();
   model_->decode_steps()->tune({.enabled = false});
   for (auto* graphs : {&decode_graphs_, &forward_graphs_})
     for (auto& both : *graphs) both = {};

@@ -5,10 +5,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "cache/sequence_memory.h"
+#include "engine/step_timer.h"
 #include "model/lfm2.h"
 #include "scheduler/scheduler.h"
 
@@ -93,6 +95,11 @@ class Runner {
   void set_history(const SequenceMemory& memory, std::span<const std::int32_t> prompt,
                    std::span<const std::int32_t> answer);
 
+  // From here on the device's times of steps are kept, where it has such.
+  void keep_times() { timer_ = StepTimer::make(*device_, *stream_); }
+  // Of the step that ended last: from where its forward pass was queued to its end.
+  std::optional<StepTimer::Time> last_time() const { return last_time_; }
+
   // Runs the last step's device work `count` times more, from the same inputs, and returns the
   // seconds of one: for benches. The memories' contents are spoilt.
   double time_repeats(int count);
@@ -131,6 +138,7 @@ class Runner {
   // Fills the host side of the step.
   void pack(std::span<const StepSpan> spans, Step& step);
   void launch(const StepInput& input, ForwardObserver* observer);
+  void finish(Step& step);
   void bring_states(std::span<const StepSpan> spans);
 
   const Lfm2* model_;
@@ -147,6 +155,8 @@ class Runner {
   Inputs there_ = {};
   std::uint64_t begun_ = 0;
   std::uint64_t ended_ = 0;
+  std::unique_ptr<StepTimer> timer_;
+  std::optional<StepTimer::Time> last_time_;
   // Block tables, a row for each slot: they change when a sequence gets or gives up blocks, not
   // from step to step.
   DeviceBuffer host_tables_;

@@ -29,6 +29,8 @@ const char* to_string(StepPhase phase) {
       return "sample";
     case StepPhase::Deliver:
       return "deliver";
+    case StepPhase::Device:
+      return "device";
     case StepPhase::Idle:
       return "idle";
   }
@@ -74,12 +76,13 @@ std::vector<TraceSpan> StepTrace::snapshot() const {
 std::string chrome_trace(const std::vector<TraceSpan>& spans, const std::string& process_name) {
   const std::int64_t zero = spans.empty() ? 0 : spans.front().begin_ns;
   const auto us = [&](std::int64_t ns) { return static_cast<double>(ns - zero) / 1e3; };
-  constexpr int kThread = 1, kSteps = 2;
+  constexpr int kThread = 1, kSteps = 2, kDevice = 3;
   std::string out = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
   out += fmt::format(
       "{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":{}}}}},\n",
       Json(process_name).dump(-1, ' ', false, Json::error_handler_t::replace));
-  for (const auto& [row, name] : {std::pair(kThread, "step thread"), std::pair(kSteps, "steps")})
+  for (const auto& [row, name] : {std::pair(kThread, "step thread"), std::pair(kSteps, "steps"),
+                                  std::pair(kDevice, "device")})
     out += fmt::format(
         "{{\"ph\":\"M\",\"pid\":1,\"tid\":{},\"name\":\"thread_name\",\"args\":{{\"name\":\"{}\"}}"
         "}},\n",
@@ -92,8 +95,9 @@ std::string chrome_trace(const std::vector<TraceSpan>& spans, const std::string&
     out += fmt::format(
         "{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"name\":\"{}\",\"ts\":{:.3f},\"dur\":{:.3f},\"args\":"
         "{{\"step\":{},\"tokens\":{}}}}},\n",
-        kThread, to_string(span.phase), us(span.begin_ns),
-        static_cast<double>(span.end_ns - span.begin_ns) / 1e3, span.step, span.amount);
+        span.phase == StepPhase::Device ? kDevice : kThread, to_string(span.phase),
+        us(span.begin_ns), static_cast<double>(span.end_ns - span.begin_ns) / 1e3, span.step,
+        span.amount);
     if (span.phase == StepPhase::Plan) steps[span.step].tokens = span.amount;
     if (span.phase == StepPhase::Launch) steps[span.step].begin_ns = span.begin_ns;
     if (span.phase == StepPhase::Wait) steps[span.step].end_ns = span.end_ns;

@@ -21,6 +21,7 @@ enum class StepPhase : std::uint8_t {
   Wait,     // for the device
   Sample,   // chooses tokens on the host
   Deliver,  // turns tokens into text and hands them over
+  Device,   // not the step thread: the device, from where the step's forward pass was queued on
   Idle,     // nothing to do: sleeps until a request comes
 };
 const char* to_string(StepPhase phase);
@@ -91,7 +92,8 @@ class TracedPhase {
 };
 
 // The format that Perfetto (https://ui.perfetto.dev) and chrome://tracing open: one row for the
-// step thread, one for steps from launch to the end of their wait.
+// step thread, one for steps from launch to the end of their wait, and one for the device where it
+// has times of its own.
 std::string chrome_trace(const std::vector<TraceSpan>& spans, const std::string& process_name);
 // The same into a file.
 Status write_chrome_trace(const std::string& path, const StepTrace& trace,

@@ -4,8 +4,8 @@
 #include <map>
 
 #include "model/tensor_names.h"
+#include "model/weight_upload.h"
 #include "tensor/decode_row.h"
-#include "tensor/half.h"
 
 namespace millrace {
 namespace {
@@ -14,7 +14,11 @@ class Binder {
  public:
   Binder(const ModelConfig& config, const TensorResolver& resolver, const Checkpoint& checkpoint,
          Device& device, ModelWeights& weights)
-      : checkpoint_(checkpoint), resolver_(resolver), device_(device), weights_(weights) {
+      : checkpoint_(checkpoint),
+        resolver_(resolver),
+        device_(device),
+        weights_(weights),
+        upload_(device) {
     for (TensorSpec& spec : tensor_specs(config)) {
       std::string name = spec.name;
       specs_.emplace(std::move(name), std::move(spec));
@@ -26,7 +30,7 @@ class Binder {
     if (device_.uses_host_memory()) return stored;
     TensorView copy = on_device(stored);
     DeviceBuffer buffer = device_.allocate(static_cast<std::size_t>(copy.bytes()));
-    upload(buffer.as<void>(), stored, copy.dtype);
+    upload_.add(buffer.as<void>(), copy.dtype, stored);
     copy.data = buffer.as<void>();
     weights_.buffers.push_back(std::move(buffer));
     return copy;
@@ -44,7 +48,7 @@ class Binder {
     auto* target = buffer.as<std::byte>();
     for (TensorView& view : views) {
       TensorView copy = on_device(view);
-      upload(target, view, copy.dtype);
+      upload_.add(target, copy.dtype, view);
       copy.data = target;
       target += copy.bytes();
       view = copy;
@@ -81,6 +85,9 @@ class Binder {
   }
 
   bool has(const std::string& name) const { return specs_.contains(name); }
+
+  // Returns when all that was bound is where it belongs.
+  void finish() { upload_.finish(); }
 
  private:
   Result<TensorView> stored_tensor(const std::string& name) {
@@ -132,16 +139,6 @@ class Binder {
     return view;
   }
 
-  void upload(void* target, const TensorView& stored, DType dtype) {
-    if (dtype == stored.dtype)
-      return copy(target, stored.data, static_cast<std::size_t>(stored.bytes()));
-    const std::vector<float> values = widened(stored);
-    if (dtype == DType::F32) return copy(target, values.data(), values.size() * sizeof(float));
-    std::vector<BF16> narrowed(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) narrowed[i] = to_bf16(values[i]);
-    copy(target, narrowed.data(), narrowed.size() * sizeof(BF16));
-  }
-
   void copy(void* target, const void* source, std::size_t bytes) {
     if (!stream_) stream_ = device_.make_stream();
     device_.copy_in(target, source, bytes, *stream_);
@@ -156,6 +153,7 @@ class Binder {
   std::byte* pool_next_ = nullptr;
   std::size_t pool_left_ = 0;
   std::map<std::string, TensorSpec, std::less<>> specs_;
+  WeightUpload upload_;
 };
 
 // Products of one input: `all` is them as one matrix where memory allows.
@@ -267,6 +265,7 @@ Result<ModelWeights> bind_weights(const ModelConfig& config,
     weights.head.weight = weights.embedding;
   else
     weights.head = MILLRACE_TRY(bind.linear("lm_head"));
+  bind.finish();
   weights.bytes_per_token = bytes_read_per_token(config, weights);
   if (device.uses_host_memory()) weights.checkpoint = std::move(checkpoint);
   return weights;

@@ -17,6 +17,7 @@ namespace {
 static_assert(kSuccess == hipSuccess && kErrorInvalidValue == hipErrorInvalidValue);
 static_assert(kErrorOutOfMemory == hipErrorOutOfMemory && kErrorNotReady == hipErrorNotReady);
 static_assert(kStreamNonBlocking == hipStreamNonBlocking);
+static_assert(kEventDefault == hipEventDefault);
 static_assert(kEventDisableTiming == hipEventDisableTiming);
 static_assert(kHostPortable == hipHostMallocPortable);
 static_assert(kHostToDevice == hipMemcpyHostToDevice && kDeviceToHost == hipMemcpyDeviceToHost);
@@ -63,6 +64,7 @@ MILLRACE_SAME(event_destroy, hipEventDestroy);
 MILLRACE_SAME(event_record, hipEventRecord);
 MILLRACE_SAME(event_query, hipEventQuery);
 MILLRACE_SAME(event_synchronize, hipEventSynchronize);
+MILLRACE_SAME(event_elapsed_time, hipEventElapsedTime);
 MILLRACE_SAME(begin_capture, hipStreamBeginCapture);
 MILLRACE_SAME(end_capture, hipStreamEndCapture);
 MILLRACE_SAME(graph_instantiate, hipGraphInstantiateWithFlags);

@@ -277,9 +277,10 @@ struct HipDoubleCalls {
     });
   }
 
-  static Error event_create(void** event, unsigned) {
+  static Error event_create(void** event, unsigned flags) {
     return call("hipEventCreateWithFlags", [&](HipDouble& d) {
       *event = keep(d.events_, std::make_unique<HipDouble::Event>());
+      d.find(d.events_, *event, "event")->timed = (flags & hip::kEventDisableTiming) == 0;
       return hip::kSuccess;
     });
   }
@@ -292,7 +293,8 @@ struct HipDoubleCalls {
       HipDouble::Event* e = d.find(d.events_, event, "event");
       HipDouble::Stream* s = d.find(d.streams_, stream, "stream");
       if (e == nullptr || s == nullptr) return hip::kErrorInvalidValue;
-      *e = {stream, s->queued};
+      e->stream = stream;
+      e->ticket = s->queued;
       return hip::kSuccess;
     });
   }
@@ -311,6 +313,18 @@ struct HipDoubleCalls {
       if (e == nullptr) return hip::kErrorInvalidValue;
       const auto s = d.streams_.find(e->stream);
       if (s != d.streams_.end()) d.run_until(*s->second, e->ticket);
+      return hip::kSuccess;
+    });
+  }
+
+  // A millisecond for each work of the stream.
+  static Error event_elapsed_time(float* ms, void* earlier, void* later) {
+    return call("hipEventElapsedTime", [&](HipDouble& d) {
+      HipDouble::Event* from = d.find(d.events_, earlier, "event");
+      HipDouble::Event* to = d.find(d.events_, later, "event");
+      if (from == nullptr || to == nullptr) return hip::kErrorInvalidValue;
+      if (!from->timed || !to->timed) return d.fault("the time of an event that keeps none");
+      *ms = static_cast<float>(to->ticket) - static_cast<float>(from->ticket);
       return hip::kSuccess;
     });
   }
@@ -401,37 +415,18 @@ struct HipDoubleCalls {
 
 std::shared_ptr<const hip::Api> HipDouble::api() const {
   using C = HipDoubleCalls;
-  return std::make_shared<const hip::Api>(hip::Api{C::get_device_count,
-                                                   C::set_device,
-                                                   C::get_properties,
-                                                   C::get_runtime_version,
-                                                   C::get_last_error,
-                                                   C::get_error_name,
-                                                   C::get_error_string,
-                                                   C::malloc,
-                                                   C::free,
-                                                   C::host_malloc,
-                                                   C::host_free,
-                                                   C::memset_async,
-                                                   C::memcpy_async,
-                                                   C::stream_create,
-                                                   C::stream_destroy,
-                                                   C::stream_synchronize,
-                                                   C::event_create,
-                                                   C::event_destroy,
-                                                   C::event_record,
-                                                   C::event_query,
-                                                   C::event_synchronize,
-                                                   C::begin_capture,
-                                                   C::end_capture,
-                                                   C::graph_instantiate,
-                                                   C::graph_launch,
-                                                   C::graph_exec_destroy,
-                                                   C::graph_destroy,
-                                                   C::module_load,
-                                                   C::module_unload,
-                                                   C::module_function,
-                                                   C::launch});
+  return std::make_shared<const hip::Api>(
+      hip::Api{C::get_device_count,    C::set_device,     C::get_properties,
+               C::get_runtime_version, C::get_last_error, C::get_error_name,
+               C::get_error_string,    C::malloc,         C::free,
+               C::host_malloc,         C::host_free,      C::memset_async,
+               C::memcpy_async,        C::stream_create,  C::stream_destroy,
+               C::stream_synchronize,  C::event_create,   C::event_destroy,
+               C::event_record,        C::event_query,    C::event_synchronize,
+               C::event_elapsed_time,  C::begin_capture,  C::end_capture,
+               C::graph_instantiate,   C::graph_launch,   C::graph_exec_destroy,
+               C::graph_destroy,       C::module_load,    C::module_unload,
+               C::module_function,     C::launch});
 }
 
 }  // namespace millrace::testing

@@ -83,6 +83,7 @@ class HipDouble {
   struct Event {
     void* stream = nullptr;
     std::uint64_t ticket = 0;  // done when the stream has done so many
+    bool timed = false;
   };
   struct Kernel {
     std::vector<std::size_t> parameter_bytes;

@@ -10,6 +10,13 @@
 
 namespace millrace::testing {
 
+// Is this built with a sanitizer? The emulated devices are slow then.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kIsSanitized = true;
+#else
+constexpr bool kIsSanitized = false;
+#endif
+
 // {"cpu", "emulated"}, or the one that was asked for.
 std::vector<std::string> test_device_names();
 // For tests of the kernels themselves: "emulated-amd" too, the kernels for AMD in waves of 64

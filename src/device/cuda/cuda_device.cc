@@ -9,10 +9,10 @@ namespace millrace {
 namespace cuda {
 namespace {
 
-class CudaEvent final : public Event {
+class CudaEvent final : public TimedEvent {
  public:
-  CudaEvent() {
-    require(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "a new CUDA event");
+  explicit CudaEvent(unsigned flags) {
+    require(cudaEventCreateWithFlags(&event_, flags), "a new CUDA event");
   }
   ~CudaEvent() override { cudaEventDestroy(event_); }
   CudaEvent(const CudaEvent&) = delete;
@@ -28,6 +28,12 @@ class CudaEvent final : public Event {
     return true;
   }
   void wait() const override { require(cudaEventSynchronize(event_), "work on the GPU"); }
+  double seconds_after(const TimedEvent& earlier) const override {
+    float ms = 0;
+    require(cudaEventElapsedTime(&ms, static_cast<const CudaEvent&>(earlier).event_, event_),
+            "the time between events");
+    return double{ms} * 1e-3;
+  }
 
  private:
   cudaEvent_t event_ = nullptr;
@@ -175,7 +181,11 @@ class CudaDevice final : public Device {
 
   std::unique_ptr<Event> make_event() override {
     use_on_this_thread();
-    return std::make_unique<CudaEvent>();
+    return std::make_unique<CudaEvent>(cudaEventDisableTiming);
+  }
+  std::unique_ptr<TimedEvent> make_timed_event() override {
+    use_on_this_thread();
+    return std::make_unique<CudaEvent>(cudaEventDefault);
   }
 
   std::unique_ptr<Graph> record(Stream& stream, const std::function<void()>& work) override {

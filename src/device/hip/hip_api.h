@@ -16,6 +16,7 @@ constexpr Error kErrorOutOfMemory = 2;
 constexpr Error kErrorNotReady = 600;
 
 constexpr unsigned kStreamNonBlocking = 1;
+constexpr unsigned kEventDefault = 0;
 constexpr unsigned kEventDisableTiming = 2;
 constexpr unsigned kHostPortable = 1;
 constexpr int kHostToDevice = 1;
@@ -55,6 +56,7 @@ struct Api {
   Error (*event_record)(void* event, void* stream);
   Error (*event_query)(void* event);
   Error (*event_synchronize)(void* event);
+  Error (*event_elapsed_time)(float* ms, void* earlier, void* later);
 
   Error (*begin_capture)(void* stream, int mode);
   Error (*end_capture)(void* stream, void** graph);

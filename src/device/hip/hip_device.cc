@@ -16,10 +16,10 @@ namespace millrace {
 namespace hip {
 namespace {
 
-class HipEvent final : public Event {
+class HipEvent final : public TimedEvent {
  public:
-  explicit HipEvent(std::shared_ptr<const Api> api) : api_(std::move(api)) {
-    require(*api_, api_->event_create(&event_, kEventDisableTiming), "a new HIP event");
+  HipEvent(std::shared_ptr<const Api> api, unsigned flags) : api_(std::move(api)) {
+    require(*api_, api_->event_create(&event_, flags), "a new HIP event");
   }
   ~HipEvent() override { api_->event_destroy(event_); }
   HipEvent(const HipEvent&) = delete;
@@ -35,6 +35,13 @@ class HipEvent final : public Event {
     return true;
   }
   void wait() const override { require(*api_, api_->event_synchronize(event_), "work on the GPU"); }
+  double seconds_after(const TimedEvent& earlier) const override {
+    float ms = 0;
+    require(*api_,
+            api_->event_elapsed_time(&ms, static_cast<const HipEvent&>(earlier).event_, event_),
+            "the time between events");
+    return double{ms} * 1e-3;
+  }
 
  private:
   std::shared_ptr<const Api> api_;
@@ -161,7 +168,11 @@ class HipDevice final : public Device {
 
   std::unique_ptr<Event> make_event() override {
     use_on_this_thread();
-    return std::make_unique<HipEvent>(api_);
+    return std::make_unique<HipEvent>(api_, kEventDisableTiming);
+  }
+  std::unique_ptr<TimedEvent> make_timed_event() override {
+    use_on_this_thread();
+    return std::make_unique<HipEvent>(api_, kEventDefault);
   }
 
   std::unique_ptr<Graph> record(Stream& stream, const std::function<void()>& work) override {

@@ -41,6 +41,7 @@ void bind_all(SharedLibrary& library, Api& api) {
   library.bind(api.event_record, "hipEventRecord");
   library.bind(api.event_query, "hipEventQuery");
   library.bind(api.event_synchronize, "hipEventSynchronize");
+  library.bind(api.event_elapsed_time, "hipEventElapsedTime");
   library.bind(api.begin_capture, "hipStreamBeginCapture");
   library.bind(api.end_capture, "hipStreamEndCapture");
   library.bind(api.graph_instantiate, "hipGraphInstantiateWithFlags");

@@ -263,6 +263,23 @@ TEST_F(HipDeviceTest, AnEventIsThePointOfAStreamWhereItWasRecorded) {
             "work on the GPU: hipErrorUnknown (as the test asked)");
 }
 
+TEST_F(HipDeviceTest, TimedEventsKnowHowFarTheyAreApart) {
+  start();
+  const auto gpu = device();
+  const auto stream = gpu->make_stream();
+  const auto before = gpu->make_timed_event();
+  const auto after = gpu->make_timed_event();
+  const DeviceBuffer buffer = gpu->allocate(sizeof(float));
+  before->record(*stream);
+  for (int i = 0; i < 3; ++i) add_one_to(buffer.as<float>(), 1, *stream);
+  after->record(*stream);
+  after->wait();
+  EXPECT_FLOAT_EQ(static_cast<float>(after->seconds_after(*before)), 3e-3f);
+  runtime_->fail("hipEventElapsedTime", 700);
+  EXPECT_EQ(error_of([&] { after->seconds_after(*before); }),
+            "the time between events: hipErrorUnknown (as the test asked)");
+}
+
 TEST_F(HipDeviceTest, AGraphIsRecordedOnceAndRunsAsOftenAsItIsLaunched) {
   start();
   const auto gpu = device();

@@ -65,18 +65,21 @@ TEST(StepTrace, ViewersGetJson) {
   const std::string text = chrome_trace(
       {{.phase = StepPhase::Plan, .step = 7, .amount = 5, .begin_ns = 1000, .end_ns = 3000},
        {.phase = StepPhase::Launch, .step = 7, .begin_ns = 3000, .end_ns = 4000},
-       {.phase = StepPhase::Wait, .step = 7, .begin_ns = 4000, .end_ns = 9000}},
+       {.phase = StepPhase::Wait, .step = 7, .begin_ns = 4000, .end_ns = 9000},
+       {.phase = StepPhase::Device, .step = 7, .begin_ns = 3500, .end_ns = 8500}},
       "a \"model\"");
   const auto json = parse_json(text, "trace");
   ASSERT_TRUE(json) << json.error().message;
   const Json& events = (*json)["traceEvents"];
-  ASSERT_EQ(events.size(), 3u + 3u + 2u);
+  ASSERT_EQ(events.size(), 4u + 4u + 2u);
   EXPECT_EQ(events[0]["args"]["name"], "a \"model\"");
-  EXPECT_EQ(events[3]["name"], "plan");
-  EXPECT_DOUBLE_EQ(events[3]["ts"].get<double>(), 0);
-  EXPECT_DOUBLE_EQ(events[3]["dur"].get<double>(), 2);
-  EXPECT_EQ(events[6]["name"], "step of 5 tokens");
-  EXPECT_DOUBLE_EQ(events[7]["ts"].get<double>(), 8);
+  EXPECT_EQ(events[4]["name"], "plan");
+  EXPECT_DOUBLE_EQ(events[4]["ts"].get<double>(), 0);
+  EXPECT_DOUBLE_EQ(events[4]["dur"].get<double>(), 2);
+  EXPECT_EQ(events[7]["name"], "device");
+  EXPECT_NE(events[7]["tid"], events[6]["tid"]);
+  EXPECT_EQ(events[8]["name"], "step of 5 tokens");
+  EXPECT_DOUBLE_EQ(events[9]["ts"].get<double>(), 8);
   EXPECT_TRUE(parse_json(chrome_trace({}, ""), "trace"));
 }
 
