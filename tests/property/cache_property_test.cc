@@ -25,7 +25,7 @@ std::vector<Setting> settings(bool slow_ones_too) {
   std::vector<Setting> all;
   for (const std::string& device : test_device_names()) {
     if (device == "emulated") {  // slow
-      if (!slow_ones_too) continue;
+      if (!slow_ones_too || kIsSanitized) continue;
       all.push_back({device, "golden/dense_bf16", true});
       continue;
     }
