@@ -9,8 +9,9 @@
 
 namespace millrace {
 
-// Written under a temporary name beside `path`; keep() renames it, else it is removed. An error
-// names the path and what the system said.
+// Written without a name where the file system knows such files, so that not even a kill leaves
+// something behind, else under a temporary name beside `path`. keep() gives it its name, else it is
+// gone. An error names the path and what the system said.
 class TemporaryFile {
  public:
   static Result<TemporaryFile> create(std::string path);
@@ -27,13 +28,14 @@ class TemporaryFile {
   Status keep();
 
  private:
-  TemporaryFile(std::string path, std::string temporary, int fd)
-      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  TemporaryFile(std::string path, std::string temporary, int fd, bool nameless)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd), nameless_(nameless) {}
   Status failed(std::string_view what) const;
 
   std::string path_;
-  std::string temporary_;  // empty once it has its name
+  std::string temporary_;  // on the way to `path`
   int fd_;                 // -1 once closed
+  bool nameless_;          // nothing is at `temporary`: not yet, or no more
 };
 
 }  // namespace millrace

@@ -96,10 +96,19 @@ CLI::Option* ModelOptions::add_step_budget_to(CLI::App& app) {
       ->check(CLI::Range(0, 1 << 20));
 }
 
+bool ModelOptions::is_dummy(const std::string& name) const {
+  return load_format == "dummy" || (config_is_enough && name.ends_with(".json"));
+}
+
+Result<std::string> ModelOptions::path_of(const std::string& name) const {
+  if (is_dummy(name) && find_known_config(name)) return name;
+  return local_model(name);
+}
+
 Result<EngineOptions> ModelOptions::resolve() const {
   EngineOptions options;
-  const bool dummy = load_format == "dummy" || (config_is_enough && model.ends_with(".json"));
-  options.model = dummy && find_known_config(model) ? model : MILLRACE_TRY(local_model(model));
+  const bool dummy = is_dummy(model);
+  options.model = MILLRACE_TRY(path_of(model));
   options.device = device;
   options.threads = threads;
   options.self_test = self_test;

@@ -32,6 +32,11 @@ struct ModelOptions {
   CLI::Option* add_step_budget_to(CLI::App& app);
   // Resolves a hub name to a local folder (downloading if need be) and checks the values.
   Result<EngineOptions> resolve() const;
+  // Of a second model, loaded like the first.
+  Result<std::string> path_of(const std::string& name) const;
+
+ private:
+  bool is_dummy(const std::string& name) const;
 };
 
 // A local path as it is; "ORG/NAME" through the hub's cache, downloading what is missing.

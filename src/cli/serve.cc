@@ -51,20 +51,32 @@ Result<ChatTemplate> read_template(const std::string& path, const LoadedModel& f
   return ChatTemplate::parse(std::move(text), path, std::move(special));
 }
 
-// vLLM's: {"method": "ngram", "num_speculative_tokens": 5}.
-Result<int> read_speculative_config(const std::string& text) {
+// vLLM's: {"method": "ngram", "num_speculative_tokens": 5}, or "method": "draft_model" with a
+// "model".
+Status read_speculative_config(const std::string& text, EngineOptions& engine) {
   const Json config = MILLRACE_TRY(parse_json(text, "--speculative-config"));
-  constexpr int kMost = 64;
-  if (!config.is_object() || config.value("method", Json()) != "ngram")
+  const Json method = config.is_object() ? config.value("method", Json()) : Json();
+  if (method != "ngram" && method != "draft_model")
     return fail(ErrorCode::InvalidArgument,
-                "--speculative-config: found {}, expected an object with \"method\": \"ngram\"",
+                "--speculative-config: found {}, expected an object with \"method\": \"ngram\" or "
+                "\"draft_model\"",
                 config.dump());
+  if (method == "draft_model") {
+    const Json model = config.value("model", Json());
+    if (!model.is_string())
+      return fail(ErrorCode::InvalidArgument,
+                  "--speculative-config: model: found {}, expected the draft model's name",
+                  model.dump());
+    engine.draft_model = model.get<std::string>();
+  }
+  constexpr int kMost = 64;
   const Json count = config.value("num_speculative_tokens", Json(5));
   if (!count.is_number_integer() || count < 1 || count > kMost)
     return fail(ErrorCode::InvalidArgument,
                 "--speculative-config: num_speculative_tokens: found {}, expected 1 to {}",
                 count.dump(), kMost);
-  return count.get<int>();
+  engine.draft_tokens = count.get<int>();
+  return {};
 }
 
 Result<EngineOptions> engine_options(ServeOptions& options) {
@@ -77,7 +89,9 @@ Result<EngineOptions> engine_options(ServeOptions& options) {
   if (!options.server.trace_path.empty()) engine.trace_spans = options.trace_spans;
   engine.keep_prefixes = !options.no_prefix_caching;
   if (!options.speculative_config.empty())
-    engine.draft_tokens = MILLRACE_TRY(read_speculative_config(options.speculative_config));
+    MILLRACE_TRY(read_speculative_config(options.speculative_config, engine));
+  if (!engine.draft_model.empty())
+    engine.draft_model = MILLRACE_TRY(options.model.path_of(engine.draft_model));
   engine.most_draft_tokens = std::max(engine.most_draft_tokens, engine.draft_tokens);
   return engine;
 }
@@ -238,7 +252,8 @@ Command add_serve(CLI::App& app) {
                         "A Jinja file to use instead of the model's own");
   serve_app->add_option("--speculative-config", options->speculative_config,
                         "Guess tokens from the text so far, where a request does not say: "
-                        "{\"method\": \"ngram\", \"num_speculative_tokens\": 5}");
+                        "{\"method\": \"ngram\", \"num_speculative_tokens\": 5}; or with a smaller "
+                        "model: {\"method\": \"draft_model\", \"model\": \"ORG/NAME\"}");
   serve_app
       ->add_option("--tool-call-parser", options->tool_call_parser,
                    "none: calls are left in the text; any other name: the model's own form")

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include "base/json.h"
+#include "engine/draft_model.h"
 #include "engine/engine_loop.h"
 #include "text/chat_request.h"
 
@@ -36,8 +37,14 @@ bool Answer::done() const {
   return state_->ended.load(std::memory_order_acquire);
 }
 
-Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& given) {
+  EngineOptions options = given;
   LoadedModel files = MILLRACE_TRY(load_model(options.model, options.load));
+  if (!options.draft_model.empty() && !options.drafter) {
+    const std::shared_ptr<DraftModel> model = MILLRACE_TRY(DraftModel::open(options, files));
+    options.memory_taken += model->bytes();
+    options.drafter = [model](std::int64_t most) { return DraftModel::make_drafter(model, most); };
+  }
   std::unique_ptr<EngineParts> parts = MILLRACE_TRY(make_parts(std::move(files), options));
   return std::make_unique<EngineLoop>(std::move(parts), options);
 }

@@ -42,7 +42,8 @@ struct EngineOptions {
   std::int64_t context = 0;        // most tokens of a sequence; 0: min(model's own, 32768)
   std::int64_t max_sequences = 0;  // running and kept ones together; 0: 8, on a GPU 256
   std::int64_t cache_tokens = 0;   // KV room for all sequences; 0: context of two of them, on a
-                                   // GPU what its memory leaves
+                                   // GPU what its memory leaves, less memory_taken
+  std::int64_t memory_taken = 0;   // bytes of the device's that others have or will have
   std::int64_t step_budget = 0;    // most tokens of one step; 0: 512, on a GPU 8192
   std::optional<DType> kv_dtype;   // F32 for F32 models, else BF16; or F8_E4M3
   bool keep_prefixes = true;       // reuse what other requests have computed
@@ -50,7 +51,10 @@ struct EngineOptions {
   // ones are undone for free. Requests choose up to as many.
   int most_draft_tokens = 7;
   int draft_tokens = 0;  // where a request does not say
-  // Makes a request's drafter; unset: LookupDrafter.
+  // A smaller model with the same tokens, whose likeliest ones are the guesses: as `model`. Else
+  // guesses are looked up in the request's text.
+  std::string draft_model;
+  // Makes a request's drafter, instead of either.
   std::function<std::unique_ptr<Drafter>(std::int64_t most_tokens)> drafter;
   SchedulerPolicy policy;
   std::size_t trace_spans = 0;       // of the step thread's timeline that are kept; 0: none

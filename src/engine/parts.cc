@@ -21,7 +21,7 @@ EngineOptions with_device_defaults(EngineOptions options, const DeviceTraits& de
   MemoryPlan plan = plan_memory(config, weight_bytes, *sizes, activation);
   plan.kv = 0;
   // A tenth stays free for libraries and fragmentation.
-  const std::int64_t left = device.memory_bytes / 10 * 9 - plan.total();
+  const std::int64_t left = device.memory_bytes / 10 * 9 - plan.total() - options.memory_taken;
   const CacheGeometry geometry = config.cache_geometry(sizes->kv_dtype, sizes->draft_columns);
   const std::int64_t per_token = std::max<std::int64_t>(1, geometry.kv_bytes_per_token());
   options.cache_tokens = std::clamp<std::int64_t>(left / per_token, sizes->context,

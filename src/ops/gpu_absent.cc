@@ -55,6 +55,9 @@ std::span<const KernelSpec<MoeExperts>> moe_experts_kernels() {
 std::span<const KernelSpec<MoeExperts>> moe_experts_hopper_kernels() {
   return {};
 }
+std::span<const KernelSpec<MoeExperts>> moe_experts_mfma_kernels() {
+  return {};
+}
 std::span<const KernelSpec<NormLinear>> norm_linear_kernels() {
   return {};
 }

@@ -22,7 +22,7 @@ DENSE = {
     "norm_short_conv": "stream",
     "norm_swiglu": "stream",
 }
-MIXED = {**DENSE, "moe_route": "gpu", "moe_experts": "gpu"}
+MIXED = {**DENSE, "moe_route": "gpu", "moe_experts": "mfma"}
 MODELS = {
     "LFM2-350M": DENSE,
     "LFM2-700M": DENSE,
@@ -47,6 +47,13 @@ class KernelChoice(unittest.TestCase):
                     rows = json.loads(done.stdout)["kernels"]
                     found = {op: {row["kernel"] for row in rows if row["op"] == op} for op in wanted}
                     self.assertEqual(found, {op: {kernel} for op, kernel in wanted.items()})
+
+    def test_caches_in_fp8_have_attention_on_matrix_instructions(self):
+        for arch in ("gfx942", "gfx950"):
+            done = millrace("--backend", "hip", "--arch", arch, "--model", "LFM2-1.2B", "--kv-dtype", "fp8", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = json.loads(done.stdout)["kernels"]
+            self.assertEqual({row["kernel"] for row in rows if row["op"] == "attention"}, {"flash"})
 
     def test_the_whole_step_kernel_is_not_for_amd(self):
         for arch in ("gfx942", "gfx950"):

@@ -15,6 +15,7 @@ from pathlib import Path
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/amd.md"
 STREAM_ROWS = 8  # up to so many, products read weights only once: ops/stream
 MEMORY_SHARE = 0.81  # of the read ceiling that launches reach beyond their fixed cost; fitted on the H200
+EXPERTS_SHARE = 0.90  # the same of products that read whole experts, ten times as many bytes; fitted there too
 MATRIX_SHARE = 751 / 989  # of the peak: the H200's library on 8192^3
 BF16, F32 = 2, 4
 
@@ -26,6 +27,8 @@ class Gpu:
     read_gb_s: float  # ceiling of a kernel that only reads
     matrix_tflop_s: float  # BF16 products, dense, as a large one reaches them
     attention_tflop_s: float  # of prompts
+    expert_tflop_s: float  # of products whose rows are sorted by expert
+    sorts_rows: bool  # are rows copied in the experts' order first?
     l2_gb_s: float
     launch_us: float  # from kernel to kernel in a graph, with filling and emptying the GPU
     clock_ghz: float = 0
@@ -46,7 +49,7 @@ class Launch:
     bytes: float = 0  # from and to memory
     flops: float = 0
     staged: float = 0  # bytes that come from the L2 cache, all blocks together
-    kind: str = "other"  # "product" or "attention" where FLOPs count
+    kind: str = "other"  # "product", "experts" or "attention" where FLOPs count
 
 
 def ffn_width(config: dict) -> int:
@@ -67,8 +70,6 @@ def attends(config: dict) -> list[bool]:
 
 
 def launches_of(config: dict, step: Step, gpu: Gpu) -> list[Launch]:
-    if config.get("num_experts"):
-        raise SystemExit("predict: mixtures of experts run on portable kernels, which this does not describe")
     hidden, vocab, width = config["hidden_size"], config["vocab_size"], ffn_width(config)
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     dim = config.get("head_dim") or hidden // heads
@@ -90,8 +91,24 @@ def launches_of(config: dict, step: Step, gpu: Gpu) -> list[Launch]:
         staged = blocks * m * k * (F32 if normed else BF16)
         out.append(Launch(name, weights, flops, staged, "stream"))
 
+    def experts(count: int, top_k: int, inner: int):
+        """Rows sorted by expert; every expert that some row chose is read once. Choices are even."""
+        pairs = rows * top_k
+        touched = count * (1 - (1 - top_k / count) ** rows)
+        out.append(Launch("rms_norm", rows * hidden * (F32 + BF16)))
+        out.append(Launch("router", count * hidden * BF16 + rows * hidden * BF16))
+        out.append(Launch("route"))
+        out.append(Launch("sort"))
+        if gpu.sorts_rows:
+            out.append(Launch("sort_rows", pairs * 2 * hidden * BF16))
+        for name, n, k, width_out in (("gate_up", 2 * inner, hidden, inner * BF16), ("down", hidden, inner, hidden * F32)):
+            moved = touched * n * k * BF16 + pairs * (k * BF16 + width_out)
+            out.append(Launch(name, moved, 2.0 * pairs * n * k, kind="experts"))
+        out.append(Launch("add_up", pairs * hidden * F32 + rows * 2 * hidden * F32))
+
     context_bytes = 2 * kv_heads * dim * BF16
-    for attention in attends(config):
+    dense_layers = config.get("num_dense_layers", 0) if config.get("num_experts") else config["num_hidden_layers"]
+    for layer, attention in enumerate(attends(config)):
         if attention:
             product("qkv", (heads + 2 * kv_heads) * dim, hidden, True)
             out.append(Launch("rope_kv", rows * (heads + 2 * kv_heads) * dim * 2 * BF16))
@@ -107,6 +124,9 @@ def launches_of(config: dict, step: Step, gpu: Gpu) -> list[Launch]:
             if not few:
                 out.append(Launch("short_conv", rows * 4 * hidden * BF16))
             product("out_proj", hidden, hidden, False, wide=True)
+        if layer >= dense_layers:
+            experts(config["num_experts"], config["num_experts_per_tok"], config["moe_intermediate_size"])
+            continue
         product("w13", 2 * width, hidden, True, parts=2)
         if not few:
             out.append(Launch("silu_mul", rows * 3 * width * BF16))
@@ -120,10 +140,11 @@ def launches_of(config: dict, step: Step, gpu: Gpu) -> list[Launch]:
 def seconds_of(gpu: Gpu, launches: list[Launch], launch_share: float = 1.0) -> float:
     total = 0.0
     for launch in launches:
-        memory = launch.bytes / (gpu.read_gb_s * MEMORY_SHARE * 1e9)
+        share = EXPERTS_SHARE if launch.kind == "experts" else MEMORY_SHARE
+        memory = launch.bytes / (gpu.read_gb_s * share * 1e9)
         if launch.kind == "stream":
             memory = max(memory, launch.bytes / stream_rate(gpu))
-        rate = gpu.attention_tflop_s if launch.kind == "attention" else gpu.matrix_tflop_s
+        rate = {"attention": gpu.attention_tflop_s, "experts": gpu.expert_tflop_s}.get(launch.kind, gpu.matrix_tflop_s)
         compute = launch.flops / (rate * 1e12)
         cached = launch.staged / (gpu.l2_gb_s * 1e9)
         total += launch_share * gpu.launch_us * 1e-6 + cached + math.hypot(memory, compute)
@@ -194,7 +215,9 @@ def amd(arch: str, processors: int, clock_ghz: float, hbm_gb_s: float) -> Gpu:
         processors=processors,
         read_gb_s=0.80 * hbm_gb_s,
         matrix_tflop_s=MATRIX_SHARE * loop_of("linear_mfma<128, 64>", arch).matrix_share() * peak,
-        attention_tflop_s=MATRIX_SHARE * loop_of("mfma_prefill<64>", arch).matrix_share() * peak,
+        attention_tflop_s=MATRIX_SHARE * loop_of("mfma_prefill<BF16, 64>", arch).matrix_share() * peak,
+        expert_tflop_s=MATRIX_SHARE * loop_of("gate_and_up_mfma<128, 128, 64>", arch).matrix_share() * peak,
+        sorts_rows=False,
         l2_gb_s=processors * clock_ghz * 16,  # 16 bytes a cycle and compute unit of 64
         launch_us=6.0,
         clock_ghz=clock_ghz,
@@ -220,6 +243,8 @@ class _Gpus(dict):
                 read_gb_s=4450,
                 matrix_tflop_s=751,
                 attention_tflop_s=159,
+                expert_tflop_s=500,
+                sorts_rows=True,
                 l2_gb_s=5500,
                 launch_us=2.9,
             )

@@ -102,6 +102,10 @@ inline __device__ float low_bf16(std::uint32_t pair) {
 inline __device__ float high_bf16(std::uint32_t pair) {
   return float_of_bits(pair & 0xffff0000u);
 }
+// pack_bf16() of floats that are BF16 numbers: nothing is rounded.
+inline __device__ std::uint32_t exact_bf16(float low, float high) {
+  return bits_of_float(low) >> 16 | (bits_of_float(high) & 0xffff0000u);
+}
 
 // Activations are float or BF16; arithmetic is float.
 inline __device__ float widen(float x) {

@@ -18,9 +18,7 @@ std::string flash_rejects(const Attention::Key& key, const DeviceTraits& traits)
   if (key.head_dim != 64 && key.head_dim != 128) return "heads of 64 or 128 dimensions";
   if (key.group > 8) return "at most 8 query heads a KV head";
   if (key.activation != DType::BF16) return "BF16 rows";
-  // AMD's kernel, attention_mfma.cu, does not know FP8 yet.
-  const bool fp8 = key.kv == DType::F8_E4M3 && traits.backend != Backend::Hip;
-  if (key.kv != DType::BF16 && !fp8) return "another cache";
+  if (key.kv != DType::BF16 && key.kv != DType::F8_E4M3) return "another cache";
   if (traits.backend == Backend::Cuda && traits.arch < 80)
     return "needs an NVIDIA GPU of sm_80 or later";
   return {};

@@ -16,8 +16,11 @@
 //   decode   (spans of one token): the waves of several blocks share out the sequence's cache
 //            blocks; the last of them to finish puts the parts together. The fences are of agent
 //            scope: the parts come through the separate L2 caches of eight dies
+//
+// FP8 numbers are BF16 numbers: they become those when they are loaded.
 #include <algorithm>
 
+#include "device/gpu/gpu_fp8.h"
 #include "device/gpu/gpu_mfma.h"
 #include "ops/attention/attention_flash.h"
 #include "ops/gpu_support.h"
@@ -30,9 +33,10 @@ constexpr int kPair = 2 * kBlockTokens;  // keys of a step
 constexpr float kLog2E = 1.44269504f;
 
 // Sequence memory of one (span, KV head).
+template <typename Element>
 struct Keys {
-  const BF16* key;
-  const BF16* value;
+  const Element* key;
+  const Element* value;
   const std::int32_t* blocks;
   std::int64_t block_stride;  // elements from block to block
   std::int64_t head_offset;   // elements to this head's part of a block
@@ -47,7 +51,40 @@ struct alignas(2 * kPer) Values {
   std::uint32_t words[kPer / 2];
 };
 
-template <int kDim, int kTiles>
+// kPer neighbours of the cache, as factors.
+template <int kPer>
+__device__ Values<kPer> load_values(const BF16* from) {
+  return *reinterpret_cast<const Values<kPer>*>(from);
+}
+template <int kPer>
+__device__ Values<kPer> load_values(const F8E4M3* from) {
+  struct alignas(kPer) Bytes {
+    std::uint32_t words[kPer / 4];
+  };
+  const Bytes bytes = *reinterpret_cast<const Bytes*>(from);
+  Values<kPer> values;
+#pragma unroll
+  for (int i = 0; i < kPer / 4; ++i) {
+    float four[4];
+    gpu::unpack_fp8(bytes.words[i], four);
+    for (int h = 0; h < 2; ++h)
+      values.words[2 * i + h] = gpu::exact_bf16(four[2 * h], four[2 * h + 1]);
+  }
+  return values;
+}
+template <typename Element>
+__device__ gpu::Bits16 load_eight(const Element* from) {
+  const Values<8> v = load_values<8>(from);
+  return {v.words[0], v.words[1], v.words[2], v.words[3]};
+}
+
+// What the factors that load_values() makes have to be multiplied with.
+template <typename Element>
+constexpr float kUnit = 1;
+template <>
+constexpr float kUnit<F8E4M3> = gpu::kFp8Unit;
+
+template <typename Element, int kDim, int kTiles>
 class WaveAttention {
  public:
   static constexpr int kChunks = kDim / 32;
@@ -68,7 +105,7 @@ class WaveAttention {
   }
 
   // Cache blocks 2 * index and 2 * index + 1.
-  __device__ void visit(const Keys& keys, std::int64_t index) {
+  __device__ void visit(const Keys<Element>& keys, std::int64_t index) {
     const std::int64_t base = index * kPair;
     gpu::Bits16 k[2][kChunks] = {};
     Values<kPer> v[8] = {};
@@ -79,14 +116,13 @@ class WaveAttention {
       const std::int64_t at = keys.blocks[2 * index + b] * keys.block_stride + keys.head_offset;
 #pragma unroll
       for (int c = 0; c < kChunks; ++c)
-        k[b][c] = *reinterpret_cast<const gpu::Bits16*>(keys.key + at + r * kDim + 32 * c + 8 * g);
+        k[b][c] = load_eight(keys.key + at + r * kDim + 32 * c + 8 * g);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int token = 4 * g + i;
         // What nobody sees may be anything, NaN too: zero weight would not keep it out.
         if (start + token >= keys.first && start + token <= keys.last)
-          v[4 * b + i] =
-              *reinterpret_cast<const Values<kPer>*>(keys.value + at + token * kDim + kPer * r);
+          v[4 * b + i] = load_values<kPer>(keys.value + at + token * kDim + kPer * r);
       }
     }
 #pragma unroll
@@ -112,6 +148,9 @@ class WaveAttention {
     for (int m = 0; m < kTiles; ++m) {
       total[m] += gpu::shuffle_xor(total[m], 16);
       total[m] += gpu::shuffle_xor(total[m], 32);
+      if constexpr (kUnit<Element> != 1)
+        for (int j = 0; j < kPer; ++j)
+          for (int i = 0; i < 4; ++i) out[m][j][i] *= kUnit<Element>;
     }
   }
 
@@ -137,7 +176,7 @@ class WaveAttention {
 
  private:
   // Scores to weights; rescales what has been summed.
-  __device__ gpu::Bits16 weigh(int m, std::int64_t base, const Keys& keys,
+  __device__ gpu::Bits16 weigh(int m, std::int64_t base, const Keys<Element>& keys,
                                const float (&scores)[2][4]) {
     float s[8];
     float highest = best[m];
@@ -146,7 +185,7 @@ class WaveAttention {
       const std::int64_t at = base + i / 4 * kBlockTokens + 4 * g + i % 4;
       const bool visible =
           at <= position[m] && (keys.window == 0 || at > position[m] - keys.window);
-      s[i] = visible ? scores[i / 4][i % 4] * (keys.scale * kLog2E) : -INFINITY;
+      s[i] = visible ? scores[i / 4][i % 4] * (keys.scale * kUnit<Element> * kLog2E) : -INFINITY;
       highest = fmaxf(highest, s[i]);
     }
     highest = fmaxf(highest, gpu::shuffle_xor(highest, 16));
@@ -176,18 +215,18 @@ class WaveAttention {
   }
 };
 
-template <int kDim>
-__device__ Keys keys_of(const AttentionParams& p, const SpanView& span, int kv_head,
-                        std::int64_t first_position, std::int64_t last_position) {
-  Keys keys = {static_cast<const BF16*>(p.cache.key),
-               static_cast<const BF16*>(p.cache.value),
-               p.batch.block_tables + span.table * p.batch.table_stride,
-               std::int64_t{p.cache.kv_heads} * kBlockTokens * kDim,
-               std::int64_t{kv_head} * kBlockTokens * kDim,
-               0,
-               last_position,
-               p.window,
-               p.scale};
+template <typename Element, int kDim>
+__device__ Keys<Element> keys_of(const AttentionParams& p, const SpanView& span, int kv_head,
+                                 std::int64_t first_position, std::int64_t last_position) {
+  Keys<Element> keys = {static_cast<const Element*>(p.cache.key),
+                        static_cast<const Element*>(p.cache.value),
+                        p.batch.block_tables + span.table * p.batch.table_stride,
+                        std::int64_t{p.cache.kv_heads} * kBlockTokens * kDim,
+                        std::int64_t{kv_head} * kBlockTokens * kDim,
+                        0,
+                        last_position,
+                        p.window,
+                        p.scale};
   if (p.window > 0 && first_position - p.window + 1 > 0) keys.first = first_position - p.window + 1;
   return keys;
 }
@@ -198,7 +237,7 @@ template <int kDim>
 constexpr int kPrefillTiles = kDim <= 64 ? 2 : 1;
 
 // Grid: token tiles of the longest span, KV heads, spans.
-template <int kDim>
+template <typename Element, int kDim>
 __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 2)
     mfma_prefill(AttentionParams p, int group) {
   const SpanView span = p.batch.spans[blockIdx.z];
@@ -210,7 +249,7 @@ __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 2)
   const int first_token = (tile * kPrefillWaves + wave) * per_wave;
   if (span.count == 1 || first_token >= span.count) return;
   const int kv_head = static_cast<int>(blockIdx.y);
-  WaveAttention<kDim, kTiles> state;
+  WaveAttention<Element, kDim, kTiles> state;
   state.start();
   const auto* q = static_cast<const BF16*>(p.q.data);
 #pragma unroll
@@ -225,8 +264,9 @@ __global__ void __launch_bounds__(kPrefillWaves* gpu::kWave, 2)
   }
   const std::int64_t last_token =
       first_token + per_wave < span.count ? first_token + per_wave - 1 : span.count - 1;
-  const Keys keys = keys_of<kDim>(p, span, kv_head, std::int64_t{span.position} + first_token,
-                                  std::int64_t{span.position} + last_token);
+  const Keys<Element> keys =
+      keys_of<Element, kDim>(p, span, kv_head, std::int64_t{span.position} + first_token,
+                             std::int64_t{span.position} + last_token);
   for (std::int64_t index = keys.first / kPair; index <= keys.last / kPair; ++index)
     state.visit(keys, index);
   state.finish();
@@ -279,7 +319,7 @@ __device__ float merge(const Part<kDim>* from, int count, int head, int d, float
 }
 
 // Grid: parts, KV heads, spans. Pair i of a sequence's blocks belongs to wave i % (parts * waves).
-template <int kDim>
+template <typename Element, int kDim>
 __global__ void __launch_bounds__(kDecodeThreads)
     mfma_decode(AttentionParams p, int group, Part<kDim>* parts, int* arrivals) {
   __shared__ Part<kDim> shared[kDecodeWaves];
@@ -288,12 +328,12 @@ __global__ void __launch_bounds__(kDecodeThreads)
   if (span.count != 1) return;
   const int kv_head = static_cast<int>(blockIdx.y);
   const int wave = static_cast<int>(threadIdx.x) / gpu::kWave;
-  WaveAttention<kDim, 1> state;
+  WaveAttention<Element, kDim, 1> state;
   state.start();
   const auto* q = static_cast<const BF16*>(p.q.data) + span.first_row * p.q.stride;
   state.load_query(0, state.r < group ? q + (kv_head * group + state.r) * kDim : nullptr,
                    span.position);
-  const Keys keys = keys_of<kDim>(p, span, kv_head, span.position, span.position);
+  const Keys<Element> keys = keys_of<Element, kDim>(p, span, kv_head, span.position, span.position);
   const std::int64_t step = std::int64_t{gridDim.x} * kDecodeWaves;
   for (std::int64_t index = keys.first / kPair + std::int64_t{blockIdx.x} * kDecodeWaves + wave;
        index <= keys.last / kPair; index += step)
@@ -347,14 +387,14 @@ __global__ void __launch_bounds__(kDecodeThreads)
   if (threadIdx.x == 0) arrivals[pair] = 0;  // for the next launch
 }
 
-template <int kDim>
+template <typename Element, int kDim>
 void run_shaped(const AttentionParams& p, Stream& stream) {
   const int group = p.heads / p.cache.kv_heads;
   const auto kv_heads = static_cast<unsigned>(p.cache.kv_heads);
   const auto spans = static_cast<unsigned>(p.batch.span_count);
   if (p.batch.max_count > 1) {
     const std::int64_t tokens = std::int64_t{kPrefillWaves} * (16 * kPrefillTiles<kDim> / group);
-    gpu::launch(mfma_prefill<kDim>,
+    gpu::launch(mfma_prefill<Element, kDim>,
                 {.grid = {static_cast<unsigned>((p.batch.max_count + tokens - 1) / tokens),
                           kv_heads, spans},
                  .block = {kPrefillWaves * gpu::kWave}},
@@ -370,19 +410,27 @@ void run_shaped(const AttentionParams& p, Stream& stream) {
                       std::max<std::int64_t>(1, kFlashMostParts / pairs));
   auto* parts = static_cast<Part<kDim>*>(p.workspace);
   auto* arrivals = reinterpret_cast<int*>(parts + kFlashMostParts);
-  gpu::launch(mfma_decode<kDim>,
+  gpu::launch(mfma_decode<Element, kDim>,
               {.grid = {static_cast<unsigned>(splits), kv_heads, spans}, .block = {kDecodeThreads}},
               stream, p, group, parts, arrivals);
+}
+
+template <typename Element>
+void run_typed(const AttentionParams& p, Stream& stream) {
+  if (p.cache.head_dim == 64)
+    run_shaped<Element, 64>(p, stream);
+  else
+    run_shaped<Element, 128>(p, stream);
 }
 
 }  // namespace
 
 void run_flash_attention(const AttentionParams& p, Stream& stream) {
   if (p.batch.rows == 0) return;
-  if (p.cache.head_dim == 64)
-    run_shaped<64>(p, stream);
+  if (p.cache.dtype == DType::F8_E4M3)
+    run_typed<F8E4M3>(p, stream);
   else
-    run_shaped<128>(p, stream);
+    run_typed<BF16>(p, stream);
 }
 
 }  // namespace millrace::MILLRACE_GPU

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/row_group.h"
+
 namespace millrace::cuda::hopper {
 
 constexpr int kColumns = 64;     // of a warpgroup's tile
@@ -12,12 +14,6 @@ constexpr int kMostStages = 16;  // of the ring
 constexpr int kMostBlocks = 8;   // of a cluster
 constexpr int kBarrierBytes = 16 * kMostStages + 16;
 constexpr int kScaleBytes = 4 * 128;  // of the rows
-
-// Rows [first_row, first_row + rows) are multiplied with one matrix of a stack.
-struct RowGroup {
-  int matrix;
-  int first_row, rows;
-};
 
 // The sums of row m are multiplied with 1 / rms of the row that it was made of, a row of `columns`
 // whose squares are summed up over 64 columns each; nothing is done where there are none.

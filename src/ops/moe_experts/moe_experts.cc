@@ -10,10 +10,10 @@ std::string to_string(const MoeExperts::Key& key) {
 }
 
 std::span<const KernelSpec<MoeExperts>> kernels_of(MoeExperts) {
-  static const std::vector<KernelSpec<MoeExperts>> kAll =
-      join_kernels<MoeExperts>({reference_moe_experts_kernels(), cpu_moe_experts_kernels(),
-                                cuda::moe_experts_kernels(), cuda::moe_experts_hopper_kernels(),
-                                hip::moe_experts_kernels(), emulated::moe_experts_kernels()});
+  static const std::vector<KernelSpec<MoeExperts>> kAll = join_kernels<MoeExperts>(
+      {reference_moe_experts_kernels(), cpu_moe_experts_kernels(), cuda::moe_experts_kernels(),
+       cuda::moe_experts_hopper_kernels(), hip::moe_experts_kernels(),
+       hip::moe_experts_mfma_kernels(), emulated::moe_experts_kernels()});
   return kAll;
 }
 

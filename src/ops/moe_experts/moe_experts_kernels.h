@@ -15,7 +15,8 @@ std::span<const KernelSpec<MoeExperts>> moe_experts_hopper_kernels();
 }  // namespace cuda
 namespace hip {
 std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
-}
+std::span<const KernelSpec<MoeExperts>> moe_experts_mfma_kernels();
+}  // namespace hip
 namespace emulated {
 std::span<const KernelSpec<MoeExperts>> moe_experts_kernels();
 }
