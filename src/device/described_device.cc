@@ -14,6 +14,7 @@ class DescribedDevice final : public Device {
 
   const DeviceTraits& traits() const override { return traits_; }
   bool uses_host_memory() const override { return traits_.backend == Backend::Cpu; }
+  bool is_there() const override { return false; }
 
   DeviceBuffer allocate(std::size_t bytes) override {
     if (bytes == 0) return {};

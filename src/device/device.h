@@ -116,6 +116,10 @@ class Device {
 
   virtual const DeviceTraits& traits() const = 0;
 
+  // False for one that is only described, for asking what would be done with it: its memory can be
+  // named but not touched, what is copied to it goes nowhere.
+  virtual bool is_there() const { return true; }
+
   // Zero-filled memory, 256-byte aligned at least. Throws std::bad_alloc. Where the host can see
   // device memory, pages are committed only when touched.
   virtual DeviceBuffer allocate(std::size_t bytes) = 0;

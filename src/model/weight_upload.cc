@@ -66,6 +66,7 @@ WeightUpload::~WeightUpload() {
 }
 
 void WeightUpload::add(void* target, DType dtype, const TensorView& source) {
+  if (!device_.is_there()) return;
   if (threads_.empty()) start();
   const std::int64_t elements = source.shape.elements();
   {
