@@ -88,17 +88,9 @@ Result<std::shared_ptr<DraftModel>> DraftModel::open(const EngineOptions& option
                                                      const LoadedModel& model) {
   LoadedModel files = MILLRACE_TRY(load_model(options.draft_model, options.load));
   MILLRACE_TRY(same_tokens(model, files));
-  EngineOptions own;
+  EngineOptions own = options;  // most_draft_tokens too: so many are taken back for free
   own.model = options.draft_model;
-  own.load = options.load;
-  own.device = options.device;
-  own.threads = options.threads;
-  own.max_sequences = options.max_sequences;
-  own.kv_dtype = options.kv_dtype;
-  own.accuracy = options.accuracy;
-  own.kernels = options.kernels;
-  own.self_test = options.self_test;
-  own.most_draft_tokens = options.most_draft_tokens;  // so many are taken back for free
+  own.keep_prefixes = false;
   own.context = std::min(options.context, files.config.max_position);
   // Not what the GPU's memory leaves, which is the first model's: requests beyond it do not guess.
   constexpr std::int64_t kTokens = 1 << 16;
