@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kPieceElements = 1 << 20;          // whole blocks of any format
 constexpr std::int64_t kPieceBytes = 4 * kPieceElements;  // as F32, the widest
 constexpr int kMostThreads = 8;                           // beyond them the bus is full
+constexpr std::int64_t kBytesPerThread = 64 << 20;        // fewer do not pay for its memory
 
 // Two pieces of page-locked memory: one is filled while the device reads the other.
 class Staging {
@@ -61,13 +62,17 @@ class Staging {
 
 }  // namespace
 
+WeightUpload::WeightUpload(Device& device)
+    : device_(device), most_threads_(std::clamp(available_cores(), 1, kMostThreads)) {}
+
 WeightUpload::~WeightUpload() {
   stop(true);
 }
 
 void WeightUpload::add(void* target, DType dtype, const TensorView& source) {
   if (!device_.is_there()) return;
-  if (threads_.empty()) start();
+  bytes_ += source.bytes();
+  start_threads();
   const std::int64_t elements = source.shape.elements();
   {
     const std::lock_guard lock(mutex_);
@@ -84,10 +89,10 @@ void WeightUpload::finish() {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-void WeightUpload::start() {
-  ends_ = false;
-  const int count = std::clamp(available_cores(), 1, kMostThreads);
-  for (int i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+void WeightUpload::start_threads() {
+  if (threads_.empty()) ends_ = false;
+  const std::int64_t wanted = std::min<std::int64_t>(most_threads_, bytes_ / kBytesPerThread + 1);
+  while (std::ssize(threads_) < wanted) threads_.emplace_back([this] { work(); });
 }
 
 void WeightUpload::stop(bool drop) {
@@ -99,6 +104,7 @@ void WeightUpload::stop(bool drop) {
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  bytes_ = 0;
 }
 
 bool WeightUpload::take(Piece& piece) {

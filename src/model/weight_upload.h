@@ -18,7 +18,7 @@ namespace millrace {
 // their own, from where the device fetches one piece while the thread reads the next.
 class WeightUpload {
  public:
-  explicit WeightUpload(Device& device) : device_(device) {}
+  explicit WeightUpload(Device& device);
   // Gives up what has not begun, waits for what has.
   ~WeightUpload();
   WeightUpload(const WeightUpload&) = delete;
@@ -40,15 +40,17 @@ class WeightUpload {
     std::int64_t elements;
   };
 
-  void start();
+  void start_threads();
   void work();
   void bring_pieces();
   bool take(Piece& piece);
   void stop(bool drop);
 
   Device& device_;
+  int most_threads_;
   std::vector<std::thread> threads_;
-  std::mutex mutex_;  // of all below
+  std::int64_t bytes_ = 0;  // that were added since the last finish()
+  std::mutex mutex_;        // of all below
   std::condition_variable changed_;
   std::deque<Piece> pieces_;
   bool ends_ = false;  // nothing will be added

@@ -16,6 +16,11 @@ inline bool rows_are_aligned(const MatrixView& view) {
   return is_aligned(view.data) && bytes_of(view.dtype, view.stride) % 16 == 0;
 }
 
+// What SwiGLU makes of a gate and its value (spec 4.5).
+inline __device__ float gated(float gate, float up) {
+  return gate / (1.0f + expf(-gate)) * up;
+}
+
 // Four neighbouring activations, 16- or 8-byte aligned.
 inline __device__ Floats4 load4(const float* p) {
   return *reinterpret_cast<const Floats4*>(p);

@@ -10,7 +10,6 @@
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
-#include "tests/support/test_device.h"
 #include "text/chat_request.h"
 #include "text/tool_calls/answer_parser.h"
 
@@ -18,10 +17,7 @@ namespace millrace::testing {
 namespace {
 
 std::unique_ptr<Engine> open_engine(bool overlap) {
-  EngineOptions options;
-  options.model = repository_path("models/nano");
-  options.device = test_device_name();
-  options.kernels = exact_kernels(options.device);
+  EngineOptions options = exact_engine_options(repository_path("models/nano"));
   options.threads = 1;
   options.max_sequences = 6;
   options.context = 512;

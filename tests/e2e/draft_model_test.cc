@@ -5,16 +5,12 @@
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
-#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
 
 EngineOptions options_for(const std::string& model) {
-  EngineOptions options;
-  options.model = model;
-  options.device = test_device_name();
-  options.kernels = exact_kernels(options.device);
+  EngineOptions options = exact_engine_options(model);
   options.threads = 1;
   options.context = 256;
   options.max_sequences = 3;

@@ -6,7 +6,6 @@
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
-#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
@@ -16,10 +15,7 @@ class Embedding : public ::testing::TestWithParam<const char*> {
   Embedding() : golden_(load_golden(GetParam())), prompt_(golden_.prompt("chat").ids) {}
 
   std::unique_ptr<Engine> open(bool overlap = true) const {
-    EngineOptions options;
-    options.model = data_path("golden/" + std::string(GetParam()));
-    options.device = test_device_name();
-    options.kernels = exact_kernels(options.device);
+    EngineOptions options = exact_engine_options(data_path("golden/" + std::string(GetParam())));
     options.threads = 2;
     options.max_sequences = 4;
     options.context = 256;

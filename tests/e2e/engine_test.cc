@@ -25,13 +25,8 @@ std::string nano() {
   return repository_path("models/nano");
 }
 
-// Options for the device under test, with kernels that compute a row alike in every company: what
-// is said twice must be the same.
 EngineOptions options_for(const std::string& model) {
-  EngineOptions options;
-  options.model = model;
-  options.device = test_device_name();
-  options.kernels = exact_kernels(options.device);
+  EngineOptions options = exact_engine_options(model);
   options.threads = 2;
   return options;
 }

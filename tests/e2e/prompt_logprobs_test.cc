@@ -9,16 +9,12 @@
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
-#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
 
 EngineOptions options_for() {
-  EngineOptions options;
-  options.model = repository_path("models/nano");
-  options.device = test_device_name();
-  options.kernels = exact_kernels(options.device);
+  EngineOptions options = exact_engine_options(repository_path("models/nano"));
   options.threads = 2;
   options.max_sequences = 6;
   options.context = 512;

@@ -10,7 +10,6 @@
 #include "engine/engine.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/small_stack.h"
-#include "tests/support/test_device.h"
 
 namespace millrace::testing {
 namespace {
@@ -18,10 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 EngineOptions options_for(std::int64_t sequences = 4) {
-  EngineOptions options;
-  options.model = repository_path("models/nano");
-  options.device = test_device_name();
-  options.kernels = exact_kernels(options.device);
+  EngineOptions options = exact_engine_options(repository_path("models/nano"));
   options.threads = 1;
   options.max_sequences = sequences;
   options.context = 512;

@@ -108,6 +108,14 @@ KernelOverrides exact_kernels(const std::string& device) {
           {"moe_experts", "gpu"}};
 }
 
+EngineOptions exact_engine_options(std::string model) {
+  EngineOptions options;
+  options.model = std::move(model);
+  options.device = test_device_name();
+  options.kernels = exact_kernels(options.device);
+  return options;
+}
+
 double narrow_mean_tolerance(const std::vector<float>& want, int roundings) {
   double squares = 0;
   for (const float value : want) squares += double{value} * value;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "device/cpu/cpu_device.h"
+#include "engine/engine.h"
 #include "engine/runner.h"
 #include "model/lfm2.h"
 
@@ -68,6 +69,8 @@ std::int32_t argmax(const std::vector<float>& logits);
 // Overrides after which every device computes rows alike whatever shares their step, bit for bit:
 // the portable kernels of the ops whose faster ones do not promise it, and no fused ops.
 KernelOverrides exact_kernels(const std::string& device);
+// For an engine on the device under test with those: what is said twice must be the same.
+EngineOptions exact_engine_options(std::string model);
 
 // How far logits or hidden values may be from exact ones on average where activations are BF16:
 // each of `roundings` on the way adds an error of 2^-8 at most, 2^-8 / sqrt(3) on average of the

@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads)
   const T* in = static_cast<const T*>(p.in.data) + pair / p.top_k * p.in.stride;
   const float gate = dot(w1.of(expert) + i * k, in, k);
   const float up = dot(w3.of(expert) + i * k, in, k);
-  if (threadIdx.x % gpu::kWave == 0) hidden[pair * p.width + i] = gate / (1.0f + expf(-gate)) * up;
+  if (threadIdx.x % gpu::kWave == 0) hidden[pair * p.width + i] = gpu::gated(gate, up);
 }
 
 template <typename W>

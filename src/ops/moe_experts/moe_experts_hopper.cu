@@ -26,8 +26,9 @@ struct GateAndUp {
   struct Early {};
   __device__ Early early(int, int) const { return {}; }
   __device__ void operator()(int m, int n, const gpu::Floats4 (&sums)[2], Early) const {
-    gpu::store4(hidden + m * width + n, {gated(sums[0].x, sums[1].x), gated(sums[0].y, sums[1].y),
-                                         gated(sums[0].z, sums[1].z), gated(sums[0].w, sums[1].w)});
+    gpu::store4(hidden + m * width + n,
+                {gpu::gated(sums[0].x, sums[1].x), gpu::gated(sums[0].y, sums[1].y),
+                 gpu::gated(sums[0].z, sums[1].z), gpu::gated(sums[0].w, sums[1].w)});
   }
 };
 

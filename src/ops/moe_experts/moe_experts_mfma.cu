@@ -14,7 +14,12 @@ struct Grid {
   std::int64_t tiles;   // of columns
 };
 
-// [hidden columns c of w1 | c of w3] sixteen by sixteen, so that a lane has a gate and its up.
+// A tile's columns are sixteen of w1, the same sixteen of w3, and so on, so that a lane has a gate
+// and its up. Which one of the tile's hidden columns one belongs to:
+__device__ int hidden_column(int tile_column) {
+  return tile_column / 32 * 16 + tile_column % 16;
+}
+
 template <int kRows, int kColumns, int kStep>
 __global__ void __launch_bounds__(mfma::kThreads, 2)
     gate_and_up_mfma(MoeExpertsParams p, SortedPairs l, const BF16* w1, const BF16* w3, Grid grid) {
@@ -31,7 +36,7 @@ __global__ void __launch_bounds__(mfma::kThreads, 2)
   tile.multiply(
       k,
       [&](int i) {
-        const std::int64_t n = first + i / 32 * 16 + i % 16;
+        const std::int64_t n = first + hidden_column(i);
         return n < p.width ? (i / 16 % 2 == 0 ? w1 : w3) + skipped + n * k : nullptr;
       },
       [&](int i) {
@@ -43,14 +48,13 @@ __global__ void __launch_bounds__(mfma::kThreads, 2)
   for (int column = 0; column < Tile::kColumnBlocks; column += 2)
     for (int row = 0; row < Tile::kRowBlocks; ++row) {
       const int m = tile.row_of(row);
-      const std::int64_t n =
-          first + (tile.column_of(column) / 32 * 16 + tile.column_of(column) % 16);
+      const std::int64_t n = first + hidden_column(tile.column_of(column));
       if (m >= group.rows || n >= p.width) continue;
       const float(&gate)[4] = sums[column][row];
       const float(&up)[4] = sums[column + 1][row];
       gpu::store4(l.hidden + (group.first_row + m) * p.width + n,
-                  {gated(gate[0], up[0]), gated(gate[1], up[1]), gated(gate[2], up[2]),
-                   gated(gate[3], up[3])});
+                  {gpu::gated(gate[0], up[0]), gpu::gated(gate[1], up[1]),
+                   gpu::gated(gate[2], up[2]), gpu::gated(gate[3], up[3])});
     }
 }
 

@@ -103,10 +103,6 @@ __global__ void __launch_bounds__(kMoeThreads) add_up(MoeExpertsParams p, Sorted
   gpu::store4(out, sum);
 }
 
-inline __device__ float gated(float gate, float up) {
-  return gate / (1.0f + expf(-gate)) * up;
-}
-
 // The stack's first matrix.
 inline const BF16* stack_of(const MoeExpertsParams& p, TensorView ExpertView::*member) {
   const TensorView& first = p.experts[0].*member;

@@ -15,16 +15,13 @@ struct Epilogue {
   __device__ void operator()(int m, int n, const gpu::Floats4 (&sums)[2], Early) const {
     const gpu::Floats4& gate = sums[0];
     const gpu::Floats4& up = sums[1];
-    const gpu::Floats4 v = {gated(gate.x, up.x), gated(gate.y, up.y), gated(gate.z, up.z),
-                            gated(gate.w, up.w)};
+    const gpu::Floats4 v = {gpu::gated(gate.x, up.x), gpu::gated(gate.y, up.y),
+                            gpu::gated(gate.z, up.z), gpu::gated(gate.w, up.w)};
     if (out.dtype == DType::BF16)
       gpu::store4(static_cast<BF16*>(out.data) + m * out.stride + n, v);
     else
       gpu::store4(static_cast<float*>(out.data) + m * out.stride + n, v);
   }
-
- private:
-  __device__ static float gated(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
 };
 
 }  // namespace

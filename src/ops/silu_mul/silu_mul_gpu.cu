@@ -7,10 +7,6 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__device__ float gated(float gate, float up) {
-  return gate / (1.0f + expf(-gate)) * up;
-}
-
 // A block's threads run along a row, kWidth neighbours each; rows are the grid's second dimension.
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads) silu_mul(SiluMulParams p) {
@@ -24,7 +20,7 @@ __global__ void __launch_bounds__(kThreads) silu_mul(SiluMulParams p) {
   const auto up = gpu::load_lanes<kWidth>(static_cast<const T*>(p.up.data) + t * p.up.stride + c);
   gpu::Lanes<kWidth> out;
 #pragma unroll
-  for (int i = 0; i < kWidth; ++i) out.at[i] = gated(gate.at[i], up.at[i]);
+  for (int i = 0; i < kWidth; ++i) out.at[i] = gpu::gated(gate.at[i], up.at[i]);
   gpu::store_lanes(static_cast<T*>(p.out.data) + t * p.out.stride + c, out);
 }
 
