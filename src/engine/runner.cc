@@ -58,6 +58,7 @@ Runner::Runner(const Lfm2& model, Device& device, CacheStorage& cache, const Run
   if (device.uses_host_memory()) return;
   device_tables_ = device.allocate(table_bytes);
   device_memory_ = device.allocate(bytes);
+  pieces_.reserve(static_cast<std::size_t>(limits.max_spans) + 5);
   lay_out(limits, device_memory_.as<std::byte>(), there_);
   host_logits_ = device.allocate_pinned(static_cast<std::size_t>(limits.max_logit_rows) * vocab *
                                         sizeof(float));
@@ -85,8 +86,23 @@ void Runner::bring_table(const SequenceMemory& memory) {
   const std::int64_t at = memory.slot() * limits_.max_blocks;
   std::int32_t* row = host_tables_.as<std::int32_t>() + at;
   std::copy(blocks.begin(), blocks.end(), row);
-  if (!device_->uses_host_memory())
-    device_->copy_in(device_tables_.as<std::int32_t>() + at, row, blocks.size_bytes(), *stream_);
+  bring(device_tables_.as<std::int32_t>() + at, row, std::ssize(blocks));
+}
+
+template <typename T>
+void Runner::bring(T* to, const T* from, std::int64_t count) {
+  static_assert(sizeof(T) % sizeof(std::uint32_t) == 0);
+  if (device_->uses_host_memory() || count == 0) return;
+  pieces_.push_back({reinterpret_cast<std::uint32_t*>(to),
+                     reinterpret_cast<const std::uint32_t*>(from),
+                     count * static_cast<std::int64_t>(sizeof(T) / sizeof(std::uint32_t))});
+}
+
+void Runner::bring_pieces() {
+  if (!model_->bring(pieces_, *stream_))
+    for (const auto& [to, from, words] : pieces_)
+      device_->copy_in(to, from, static_cast<std::size_t>(words) * sizeof(*from), *stream_);
+  pieces_.clear();
 }
 
 void Runner::set_history(const SequenceMemory& memory, std::span<const std::int32_t> prompt,
@@ -106,6 +122,7 @@ void Runner::set_history(const SequenceMemory& memory, std::span<const std::int3
 void Runner::pack(std::span<const StepSpan> spans, Step& step) {
   check(static_cast<std::int64_t>(spans.size()) <= limits_.max_spans,
         "a step has more sequences than the runner was made for");
+  pieces_.clear();
   const auto turn = static_cast<std::size_t>(begun_ % kInFlight);
   const Inputs& host = host_[turn];
   const Inputs& there = device_->uses_host_memory() ? host : there_;
@@ -161,6 +178,11 @@ void Runner::pack(std::span<const StepSpan> spans, Step& step) {
       host.logit_rows[logit_count++] = static_cast<std::int32_t>(r);
     }
   }
+  bring(there.spans, host.spans, std::ssize(spans));
+  bring(there.logit_rows, host.logit_rows, logit_count);
+  bring(there.samples, host.samples, logit_count);
+  bring(there.tokens, host.tokens, row);
+  bring(there.row_spans, host.row_spans, row);
   input.tokens = there.tokens;
   input.batch.rows = row;
   input.batch.spans = there.spans;
@@ -208,14 +230,7 @@ void Runner::begin(std::span<const StepSpan> spans, ForwardObserver* observer) {
   for (const StepSpan& span : spans)
     if (const std::optional<BlockCopy> copy = span.memory->take_copy())
       cache_->copy_block(copy->from.id(), copy->to, *stream_);
-  if (!device_->uses_host_memory()) {
-    // Row data comes last and is as long as the step: what lies behind it stays here.
-    const auto* base = host_memory_[turn].as<std::byte>();
-    const auto* end =
-        reinterpret_cast<const std::byte*>(host_[turn].row_spans + step.input.batch.rows);
-    device_->copy_in(device_memory_.as<void>(), base, static_cast<std::size_t>(end - base),
-                     *stream_);
-  }
+  bring_pieces();
   StepInput input = step.input;
   if (step.waits) input.samples = nullptr;
   if (timer_) timer_->begin();

@@ -113,7 +113,7 @@ class Runner {
                                 const RunnerLimits& limits);
 
  private:
-  // A step's inputs, in one block of memory so that one copy brings all of it to the device.
+  // A step's inputs, in one block of memory.
   struct Inputs {
     SpanView* spans;
     std::int32_t* logit_rows;
@@ -126,6 +126,10 @@ class Runner {
   std::size_t mask_bytes() const;  // of one step
   std::uint32_t* masks_of(std::size_t turn) const;
   void bring_table(const SequenceMemory& memory);
+  // Notes memory of the host that the device needs for the step being begun, and where.
+  template <typename T>
+  void bring(T* to, const T* from, std::int64_t count);
+  void bring_pieces();
 
   // A step that has been begun.
   struct Step {
@@ -153,6 +157,7 @@ class Runner {
   std::array<Inputs, kInFlight> host_ = {};
   DeviceBuffer device_memory_;  // empty where the device uses the host's
   Inputs there_ = {};
+  std::vector<BringInputsParams::Piece> pieces_;  // not brought yet; room for the most there can be
   std::uint64_t begun_ = 0;
   std::uint64_t ended_ = 0;
   std::unique_ptr<StepTimer> timer_;

@@ -1,7 +1,9 @@
 // The forward pass. Comments name the step of spec section 4 that a line is.
 #include "model/lfm2.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
 
@@ -30,6 +32,18 @@ void multiply(const MatrixWeight& matrix, const MatrixView& in, const MatrixView
 
 }  // namespace
 
+bool Lfm2::bring(std::span<const BringInputsParams::Piece> pieces, Stream& stream) const {
+  if (bring_inputs_ == nullptr) return false;
+  constexpr std::size_t kMost = BringInputsParams::kMostPieces;
+  for (; !pieces.empty(); pieces = pieces.subspan(std::min(kMost, pieces.size()))) {
+    BringInputsParams params;
+    for (const BringInputsParams::Piece& piece : pieces.first(std::min(kMost, pieces.size())))
+      params.pieces[params.count++] = piece;
+    bring_inputs_->launch(params, stream);
+  }
+  return true;
+}
+
 void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
                    Stream& stream, ForwardObserver* observer) const {
   check(input.batch.rows <= workspace.max_rows() && input.logit_count <= workspace.max_logit_rows(),
@@ -37,8 +51,8 @@ void Lfm2::forward(const StepInput& input, Workspace& workspace, const CacheStor
   if (observer == nullptr && runs_whole(input)) {
     decode_steps_->launch(input, workspace, cache, stream);
   } else {
-    blocks(input, workspace, cache, stream, observer);
-    if (input.logit_count > 0) head(input, workspace, stream, observer);
+    const Ends ends = blocks(input, workspace, cache, stream, observer);
+    if (input.logit_count > 0) head(ends, input.logit_count, workspace, stream, observer);
     if (input.states) states(input, workspace, stream);
   }
   if (input.samples) choose(input, workspace, stream);
@@ -58,24 +72,30 @@ void Lfm2::choose(const StepInput& input, Workspace& workspace, Stream& stream) 
                   stream);
 }
 
-void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
-                  Stream& stream, ForwardObserver* observer) const {
-  const std::int64_t rows = input.batch.rows;
+Lfm2::Ends Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
+                        Stream& stream, ForwardObserver* observer) const {
   const std::int64_t hidden = config_.hidden;
   const auto epsilon = static_cast<float>(config_.norm_epsilon);
-  const MatrixView x = workspace.residual;
   const MatrixView u = workspace.normed;
+  std::int64_t rows = 0;
+  MatrixView x;
+  // Fused ops see the residual stream, not its norm, and leave no values to observe between.
+  bool few = false;
+  bool batch = false;
+  bool begun = false;  // is the norm of x, for whom it is next?
+  const auto go_on_with = [&](const MatrixView& residual, std::int64_t count) {
+    x = residual;
+    rows = count;
+    few = observer == nullptr && rows <= NormLinear::kFewRows;
+    batch = observer == nullptr && !few && rows <= NormLinear::kBatchRows && batch_.down;
+  };
+  go_on_with(workspace.residual, input.batch.rows);
 
   const auto norm = [&](const float* weight) {
     rms_norm_->launch(
         {.in = x, .gather = nullptr, .weight = weight, .out = u, .rows = rows, .epsilon = epsilon},
         stream);
   };
-  // Fused ops see the residual stream, not its norm, and leave no values to observe between.
-  const bool few = observer == nullptr && rows <= NormLinear::kFewRows;
-  const bool batch =
-      observer == nullptr && !few && rows <= NormLinear::kBatchRows && batch_.down != nullptr;
-  bool begun = false;  // is the norm of x, for whom it is next?
   // 4.2 on the way into a product of a batch
   const auto norm_multiply = [&](const KernelSpec<NormLinear>& kernel, const MatrixWeight& matrix,
                                  const float* norm_weight, const MatrixView& out) {
@@ -107,9 +127,8 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
     if (observer) observer->on_stage(stage, layer, x, rows);
   };
 
-  // 4.3: x += out_proj(C * conv(B * z))
-  const auto short_conv = [&](const ConvWeights& conv, int conv_layer, const float* norm_weight,
-                              const float* next_norm) {
+  // 4.3 before out_proj: C * conv(B * z)
+  const auto short_conv = [&](const ConvWeights& conv, int conv_layer, const float* norm_weight) {
     const MatrixView gates = workspace.wide.columns_from(0, 3 * hidden);
     const MatrixView mixed = workspace.mixed.columns_from(0, hidden);
     if (few && fused_.short_conv && input.batch.max_count == 1) {
@@ -125,7 +144,7 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                                  .out = mixed,
                                  .batch = input.batch},
                                 stream);
-      return multiply(conv.out_proj, mixed, x, x, rows, stream);
+      return mixed;
     }
     if (batch) {
       norm_multiply(*batch_.in_proj, conv.in_proj, norm_weight, gates);
@@ -141,12 +160,12 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                          .out = mixed,
                          .batch = input.batch},
                         stream);
-    add(conv.out_proj, batch_.conv_out, mixed, next_norm);
+    return mixed;
   };
 
-  // 4.4: x += out_proj(attention(rope(norm(q)), rope(norm(k)), v))
+  // 4.4 before out_proj: attention(rope(norm(q)), rope(norm(k)), v)
   const auto attention = [&](const AttentionWeights& weights, int attention_layer, int window,
-                             const float* norm_weight, const float* next_norm) {
+                             const float* norm_weight) {
     const std::int64_t q_width = std::int64_t{config_.heads} * config_.head_dim;
     const std::int64_t kv_width = std::int64_t{config_.kv_heads} * config_.head_dim;
     const MatrixView q = workspace.wide.columns_from(0, q_width);
@@ -197,7 +216,19 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
                         .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim)),
                         .workspace = workspace.attention_memory},
                        stream);
-    add(weights.out, batch_.attention_out, mixed, next_norm);
+    return mixed;
+  };
+
+  // Nobody sees the last layer's other rows: only those that give logits go on.
+  const bool narrows = observer == nullptr && !input.states && input.logit_count < rows;
+  const auto narrow = [&](const MatrixView& mixed) {
+    MatrixView kept = workspace.last_mixed;
+    kept.columns = mixed.columns;
+    for (const auto& [from, to] : {std::pair{x, workspace.last_residual}, {mixed, kept}})
+      gather_rows_->launch(
+          {.in = from, .rows = input.logit_rows, .out = to, .count = input.logit_count}, stream);
+    go_on_with(workspace.last_residual, input.logit_count);
+    return kept;
   };
 
   // 4.5: x += w2(silu(w1 u) * w3 u)
@@ -274,11 +305,17 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
     const int index = static_cast<int>(i);
     const bool last = i + 1 == weights_.layers.size();
     const float* inner_norm = layer.moe ? nullptr : layer.ffn_norm;
+    MatrixView mixed = layer.conv ? short_conv(*layer.conv, conv_layer++, layer.operator_norm)
+                                  : attention(*layer.attention, attention_layer++,
+                                              config_.layers[i].window, layer.operator_norm);
+    if (last && narrows) {
+      mixed = narrow(mixed);
+      if (rows == 0) break;
+    }
     if (layer.conv)
-      short_conv(*layer.conv, conv_layer++, layer.operator_norm, inner_norm);
+      add(layer.conv->out_proj, batch_.conv_out, mixed, inner_norm);
     else
-      attention(*layer.attention, attention_layer++, config_.layers[i].window, layer.operator_norm,
-                inner_norm);
+      add(layer.attention->out, batch_.attention_out, mixed, inner_norm);
     observe("mixer", index);
     if (layer.moe)
       moe(*layer.moe, index, layer.ffn_norm);
@@ -286,32 +323,33 @@ void Lfm2::blocks(const StepInput& input, Workspace& workspace, const CacheStora
       mlp(*layer.mlp, layer.ffn_norm, last ? nullptr : weights_.layers[i + 1].operator_norm);
     observe("ffn", index);
   }
+  return {x, narrows ? nullptr : input.logit_rows};
 }
 
 // 4.2: logits = head(norm(x)) of the rows that want them
-void Lfm2::head(const StepInput& input, Workspace& workspace, Stream& stream,
+void Lfm2::head(const Ends& ends, std::int64_t count, Workspace& workspace, Stream& stream,
                 ForwardObserver* observer) const {
   const auto epsilon = static_cast<float>(config_.norm_epsilon);
-  if (!observer && input.batch.rows <= NormLinear::kFewRows && fused_.head) {
-    fused_.head->launch({.in = workspace.residual,
-                         .gather = input.logit_rows,
+  if (!observer && count <= NormLinear::kFewRows && fused_.head) {
+    fused_.head->launch({.in = ends.residual,
+                         .gather = ends.rows,
                          .norm_weight = weights_.final_norm,
                          .epsilon = epsilon,
                          .weight = weights_.head.weight,
                          .out = workspace.logits,
-                         .rows = input.logit_count},
+                         .rows = count},
                         stream);
     return;
   }
-  rms_norm_->launch({.in = workspace.residual,
-                     .gather = input.logit_rows,
+  rms_norm_->launch({.in = ends.residual,
+                     .gather = ends.rows,
                      .weight = weights_.final_norm,
                      .out = workspace.normed,
-                     .rows = input.logit_count,
+                     .rows = count,
                      .epsilon = epsilon},
                     stream);
-  if (observer) observer->on_stage("final_norm", 0, workspace.normed, input.logit_count);
-  multiply(weights_.head, workspace.normed, {}, workspace.logits, input.logit_count, stream);
+  if (observer) observer->on_stage("final_norm", 0, workspace.normed, count);
+  multiply(weights_.head, workspace.normed, {}, workspace.logits, count, stream);
 }
 
 // Behind the head, which uses the same memory.

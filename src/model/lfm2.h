@@ -12,7 +12,9 @@
 #include "model/weights.h"
 #include "model/workspace.h"
 #include "ops/attention/attention.h"
+#include "ops/bring_inputs/bring_inputs.h"
 #include "ops/embedding/embedding.h"
+#include "ops/gather_rows/gather_rows.h"
 #include "ops/kernel_registry.h"
 #include "ops/linear_norm/linear_norm.h"
 #include "ops/moe_route/moe_route.h"
@@ -93,6 +95,10 @@ class Lfm2 {
   // Can a step choose tokens itself?
   bool can_sample() const { return sample_ != nullptr; }
 
+  // Queues what brings these pieces, by one launch for as many as fit; false: it cannot. The pieces
+  // are as BringInputsParams says.
+  bool bring(std::span<const BringInputsParams::Piece> pieces, Stream& stream) const;
+
   // Queues one step: reads and extends the cache, leaves logits [logit_count, vocab] in the
   // workspace, and chooses tokens if the input says how. Never allocates, blocks or fails.
   void forward(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
@@ -112,10 +118,15 @@ class Lfm2 {
   Lfm2() = default;
   Status choose_kernels(Device& device, DType kv_dtype, const KernelOverrides& overrides,
                         KernelTrials* trials);
-  // The embedding and all layers: leaves the residual stream in the workspace.
-  void blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
+  // Where the rows are that give logits, behind all layers.
+  struct Ends {
+    MatrixView residual;
+    const std::int32_t* rows;  // of `residual`; null: its first ones
+  };
+  // The embedding and all layers.
+  Ends blocks(const StepInput& input, Workspace& workspace, const CacheStorage& cache,
               Stream& stream, ForwardObserver* observer) const;
-  void head(const StepInput& input, Workspace& workspace, Stream& stream,
+  void head(const Ends& ends, std::int64_t count, Workspace& workspace, Stream& stream,
             ForwardObserver* observer) const;
   void states(const StepInput& input, Workspace& workspace, Stream& stream) const;
   void find_fused(Device& device, const KernelOverrides& overrides, KernelTrials* trials);
@@ -130,6 +141,8 @@ class Lfm2 {
   const float* cosines_ = nullptr;
   const float* sines_ = nullptr;
   const KernelSpec<Embedding>* embedding_ = nullptr;
+  const KernelSpec<BringInputs>* bring_inputs_ = nullptr;  // null: by the device's copies
+  const KernelSpec<GatherRows>* gather_rows_ = nullptr;
   const KernelSpec<RmsNorm>* rms_norm_ = nullptr;
   const KernelSpec<ShortConv>* short_conv_ = nullptr;
   const KernelSpec<RopeKv>* rope_kv_ = nullptr;

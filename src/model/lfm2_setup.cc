@@ -70,6 +70,7 @@ class Chooser {
   std::vector<KernelReport>& reports_;
 };
 
+// In the order of use.
 std::vector<MatrixWeight*> matrices_of(LayerWeights& layer) {
   std::vector<MatrixWeight*> matrices;
   const auto add = [&](auto*... all) { (matrices.push_back(all), ...); };
@@ -155,6 +156,8 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
   Chooser chooser(device.traits(), activation, overrides, trials, reports_);
   embedding_ = MILLRACE_TRY(
       chooser.choose<Embedding>({weights_.embedding.dtype, activation, config_.hidden}));
+  if (!device.uses_host_memory()) bring_inputs_ = chooser.find<BringInputs>({activation});
+  gather_rows_ = MILLRACE_TRY(chooser.choose<GatherRows>({activation, config_.hidden}));
   rms_norm_ = MILLRACE_TRY(chooser.choose<RmsNorm>({activation, config_.hidden}));
   if (config_.count(Mixer::Conv) > 0)
     short_conv_ =
@@ -258,23 +261,31 @@ Lfm2::Work Lfm2::work(std::int64_t rows, std::int64_t logit_rows, double context
                       DType kv_dtype) const {
   Work work = {};
   const auto count = [&](const TensorView& matrix, double matrix_rows) {
+    if (matrix_rows == 0) return;
     work.weight_bytes += static_cast<double>(matrix.bytes());
     work.flops += 2.0 * static_cast<double>(matrix.shape.elements()) * matrix_rows;
   };
   const auto r = static_cast<double>(rows);
   for (const LayerWeights& layer : weights_.layers) {
-    for (MatrixWeight* matrix : matrices_of(const_cast<LayerWeights&>(layer)))
-      count(matrix->weight, r);
+    // Behind the last layer's mixer go only the rows that give logits.
+    const bool last = &layer == &weights_.layers.back();
+    const double behind = last ? std::min(r, static_cast<double>(logit_rows)) : r;
+    const MatrixWeight* out = layer.conv ? &layer.conv->out_proj : &layer.attention->out;
+    double matrix_rows = r;
+    for (const MatrixWeight* matrix : matrices_of(const_cast<LayerWeights&>(layer))) {
+      if (matrix == out) matrix_rows = behind;
+      count(matrix->weight, matrix_rows);
+    }
     if (layer.moe) {
       // Expected share of experts that some row chose, if choices are even.
       const double experts = config_.moe->experts;
       const double top_k = config_.moe->top_k;
-      const double touched = experts * (1.0 - std::pow(1.0 - top_k / experts, r));
+      const double touched = experts * (1.0 - std::pow(1.0 - top_k / experts, behind));
       for (const TensorView* matrix :
            {&layer.moe->experts.front().w1, &layer.moe->experts.front().w3,
             &layer.moe->experts.front().w2}) {
         work.weight_bytes += touched * static_cast<double>(matrix->bytes());
-        work.flops += 2.0 * static_cast<double>(matrix->shape.elements()) * r * top_k;
+        work.flops += 2.0 * static_cast<double>(matrix->shape.elements()) * behind * top_k;
       }
     }
   }

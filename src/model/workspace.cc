@@ -12,8 +12,8 @@ namespace {
 // Sizes first, pointers after: the same plan counts bytes and lays them out.
 struct Plan {
   std::int64_t widest, mixed;
-  std::size_t residual, normed, squares, wide, mixed_at, logits, attention, sample, router, chosen,
-      weights, experts, total;
+  std::size_t residual, normed, squares, wide, mixed_at, logits, last_residual, last_mixed,
+      attention, sample, router, chosen, weights, experts, total;
 };
 
 Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
@@ -36,6 +36,8 @@ Plan plan_for(const ModelConfig& config, DType activation, std::int64_t rows,
   plan.wide = place(bytes_of(activation, rows * plan.widest));
   plan.mixed_at = place(bytes_of(activation, rows * plan.mixed));
   plan.logits = place(floats(logit_rows * config.vocab));
+  plan.last_residual = place(floats(logit_rows * config.hidden));
+  plan.last_mixed = place(bytes_of(activation, logit_rows * plan.mixed));
   plan.attention = place(attention_workspace_bytes());
   plan.sample = place(sample_workspace_bytes(logit_rows, config.vocab));
   if (config.moe) {
@@ -77,6 +79,8 @@ Workspace::Workspace(Device& device, const ModelConfig& config, std::int64_t max
   wide = matrix(plan.wide, plan.widest, activation);
   mixed = matrix(plan.mixed_at, plan.mixed, activation);
   logits = matrix(plan.logits, config.vocab);
+  last_residual = matrix(plan.last_residual, config.hidden);
+  last_mixed = matrix(plan.last_mixed, plan.mixed, activation);
   attention_memory = base + plan.attention;
   sample_memory = base + plan.sample;
   if (config.moe) {

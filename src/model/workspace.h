@@ -32,6 +32,10 @@ class Workspace {
   MatrixView wide;      // [rows, widest]: conv gates, q|k|v, or gate|up
   MatrixView mixed;     // [rows, max(hidden, heads*head_dim)]: what the output product reads
   MatrixView logits;    // [logit rows, vocab]
+  // The rows of `residual` and `mixed` that give logits, where the last layer goes on with those
+  // alone.
+  MatrixView last_residual;  // [logit rows, hidden]
+  MatrixView last_mixed;     // [logit rows, max(hidden, heads*head_dim)]
   // In `normed`, whose type is then BF16.
   NormScratch norm_scratch() const { return {static_cast<BF16*>(normed.data), squares}; }
   float* squares = nullptr;          // [rows][hidden / 64]

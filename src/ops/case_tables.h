@@ -7,7 +7,9 @@
 
 namespace millrace {
 
+std::vector<OpCase> bring_inputs_cases();
 std::vector<OpCase> embedding_cases();
+std::vector<OpCase> gather_rows_cases();
 std::vector<OpCase> rms_norm_cases();
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> packed_linear_cases();

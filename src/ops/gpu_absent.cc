@@ -1,8 +1,10 @@
 // Stands for the GPU kernels of a backend that this build lacks: MILLRACE_GPU names it.
 #include "base/check.h"
 #include "ops/attention/attention_kernels.h"
+#include "ops/bring_inputs/bring_inputs_kernels.h"
 #include "ops/decode_step/decode_step_kernels.h"
 #include "ops/embedding/embedding_kernels.h"
+#include "ops/gather_rows/gather_rows_kernels.h"
 #include "ops/linear/linear_kernels.h"
 #include "ops/linear_norm/linear_norm_kernels.h"
 #include "ops/machine_ceilings_kernels.h"
@@ -19,7 +21,13 @@
 
 namespace millrace::MILLRACE_GPU {
 
+std::span<const KernelSpec<BringInputs>> bring_inputs_kernels() {
+  return {};
+}
 std::span<const KernelSpec<Embedding>> embedding_kernels() {
+  return {};
+}
+std::span<const KernelSpec<GatherRows>> gather_rows_kernels() {
   return {};
 }
 std::span<const KernelSpec<RmsNorm>> rms_norm_kernels() {

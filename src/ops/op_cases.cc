@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "ops/attention/attention.h"
+#include "ops/bring_inputs/bring_inputs.h"
 #include "ops/case_tables.h"
 #include "ops/embedding/embedding.h"
+#include "ops/gather_rows/gather_rows.h"
 #include "ops/linear/linear.h"
 #include "ops/linear_norm/linear_norm.h"
 #include "ops/moe_experts/moe_experts.h"
@@ -23,14 +25,23 @@ namespace millrace {
 
 std::span<const OpTable> all_op_tables() {
   static const std::vector<OpTable> kTables = {
-      {Embedding::kName, embedding_cases()},    {RmsNorm::kName, rms_norm_cases()},
-      {Linear::kName, linear_cases()},          {PackedLinear::kName, packed_linear_cases()},
-      {ShortConv::kName, short_conv_cases()},   {RopeKv::kName, rope_kv_cases()},
-      {Attention::kName, attention_cases()},    {SiluMul::kName, silu_mul_cases()},
-      {MoeRoute::kName, moe_route_cases()},     {MoeExperts::kName, moe_experts_cases()},
-      {NormLinear::kName, norm_linear_cases()}, {NormShortConv::kName, norm_short_conv_cases()},
-      {NormSwiglu::kName, norm_swiglu_cases()}, {LinearNorm::kName, linear_norm_cases()},
+      {Embedding::kName, embedding_cases()},
+      {RmsNorm::kName, rms_norm_cases()},
+      {Linear::kName, linear_cases()},
+      {PackedLinear::kName, packed_linear_cases()},
+      {ShortConv::kName, short_conv_cases()},
+      {RopeKv::kName, rope_kv_cases()},
+      {Attention::kName, attention_cases()},
+      {SiluMul::kName, silu_mul_cases()},
+      {MoeRoute::kName, moe_route_cases()},
+      {MoeExperts::kName, moe_experts_cases()},
+      {NormLinear::kName, norm_linear_cases()},
+      {NormShortConv::kName, norm_short_conv_cases()},
+      {NormSwiglu::kName, norm_swiglu_cases()},
+      {LinearNorm::kName, linear_norm_cases()},
       {Sample::kName, sample_cases()},
+      {GatherRows::kName, gather_rows_cases()},
+      {BringInputs::kName, bring_inputs_cases()},
   };
   return kTables;
 }

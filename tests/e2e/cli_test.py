@@ -78,7 +78,7 @@ class Cli(unittest.TestCase):
     def test_kernels(self):
         rows = json.loads(run("kernels", NANO, "--json", "--accuracy", "exact").stdout)["kernels"]
         self.assertEqual({row["op"] for row in rows},
-                         {"embedding", "rms_norm", "short_conv", "rope_kv", "attention", "sample", "silu_mul", "linear"})
+                         {"embedding", "gather_rows", "rms_norm", "short_conv", "rope_kv", "attention", "sample", "silu_mul", "linear"})
         forced = json.loads(run("kernels", NANO, "--json", "--kernel", "linear=reference").stdout)["kernels"]
         self.assertTrue(all(r["kernel"] == "reference" for r in forced if r["op"] == "linear"))
         run("kernels", NANO, "--kernel", "linear=magic", status=2)

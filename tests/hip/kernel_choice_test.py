@@ -11,6 +11,8 @@ import unittest
 # Op -> the kernel that a dense BF16 model must get. "stream", "flash": on matrix instructions.
 DENSE = {
     "embedding": "gpu",
+    "bring_inputs": "gpu",
+    "gather_rows": "gpu",
     "rms_norm": "gpu",
     "short_conv": "gpu",
     "rope_kv": "gpu",

@@ -184,6 +184,54 @@ TEST_P(SequenceProperty, BatchedIsAlone) {
   ASSERT_TRUE(same_rows(stack, got, want));
 }
 
+// The last layer goes on with the rows alone that give logits: those, and what every sequence goes
+// on with, are as if all did.
+TEST_P(SequenceProperty, RowsThatGiveNoLogitsAreNotMissed) {
+  SmallStack stack(folder_, options());
+  poison(stack);
+  const std::int64_t vocab = stack.config().vocab;
+  SequenceMemory whole = stack.open();
+  const std::vector<float> all = stack.append(whole, text_);
+  const std::int64_t n = std::ssize(text_);
+  for (const auto& wanted : {std::vector{Logits::None, Logits::Last, Logits::All},
+                             std::vector{Logits::None, Logits::None, Logits::None},
+                             std::vector{Logits::Last, Logits::None, Logits::Last}}) {
+    const std::vector<std::int64_t> lengths = {n / 2, n / 4, 3};
+    std::vector<SequenceMemory> memories;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      memories.push_back(stack.open());
+      ASSERT_TRUE(memories.back().reserve(n / 2 + 1));
+    }
+    std::vector<StepSpan> spans;
+    std::vector<float> want;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      spans.push_back({&memories[i], std::span(text_).first(static_cast<std::size_t>(lengths[i])),
+                       SpanKind::Prefill, wanted[i]});
+      const std::int64_t rows = wanted[i] == Logits::All ? lengths[i] : wanted[i] == Logits::Last;
+      const std::span<const float> part = rows_from(stack, all, lengths[i] - rows, rows);
+      want.insert(want.end(), part.begin(), part.end());
+    }
+    stack.runner().run(spans);
+    ASSERT_EQ(stack.runner().logit_count() * vocab, std::ssize(want));
+    std::vector<float> got;
+    for (std::int64_t row = 0; row < stack.runner().logit_count(); ++row) {
+      const std::span<float> logits = stack.runner().logits(row);
+      got.insert(got.end(), logits.begin(), logits.end());
+    }
+    if (!got.empty()) {
+      EXPECT_TRUE(same_rows(stack, got, want));
+    }
+    std::vector<float> next, next_want;
+    for (std::size_t i = 0; i < memories.size(); ++i) {
+      const std::vector<float> row = stack.append(memories[i], part(lengths[i], lengths[i] + 1));
+      next.insert(next.end(), row.begin(), row.end());
+      const std::span<const float> part = rows_from(stack, all, lengths[i], 1);
+      next_want.insert(next_want.end(), part.begin(), part.end());
+    }
+    EXPECT_TRUE(same_rows(stack, next, next_want));
+  }
+}
+
 // The heart of resume-anywhere: after [0, n) was computed, going back to any p and on again gives
 // what a cold run gives, at every p.
 TEST_P(SequenceProperty, ResumedAtAnyTokenIsCold) {

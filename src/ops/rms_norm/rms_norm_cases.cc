@@ -83,7 +83,8 @@ std::vector<OpCase> rms_norm_cases() {
                                            {160, 4, false, true},
                                            {1031, 40},
                                            {2048, 1, false, false, true},
-                                           {2048, 512, false, false, true}})
+                                           {2048, 512, false, false, true},
+                                           {2048, 8192, false, false, true}})
     cases.push_back(
         {fmt::format("{} columns, {} rows{}{}", s.columns, s.rows, s.gathers ? ", gathered" : "",
                      s.in_place ? ", in place" : ""),

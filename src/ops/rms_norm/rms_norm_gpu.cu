@@ -37,8 +37,8 @@ __global__ void __launch_bounds__(kThreads) rms_norm(RmsNormParams p) {
     for (int c = static_cast<int>(threadIdx.x); c < columns; c += kThreads)
       squares += in[c] * in[c];
   }
-  const float total = gpu::block_sum(squares, scratch);
   gpu::let_next_start();
+  const float total = gpu::block_sum(squares, scratch);
   const float scale = 1.0f / sqrtf(total / static_cast<float>(columns) + p.epsilon);
   if constexpr (kVector) {
     const auto write = [&](int c, const gpu::Floats4& x) {

@@ -147,6 +147,7 @@ std::vector<OpCase> rope_kv_cases() {
     sizes.push_back({"odd halves", 2, 1, 6, kv, {{3, 2}}});
     sizes.push_back({"decode", 32, 8, 64, kv, {{1, 1000}}, true});
     sizes.push_back({"prompt of 512", 32, 8, 64, kv, {{512, 0}}, true});
+    if (kv == DType::BF16) sizes.push_back({"prompt of 8192", 32, 8, 64, kv, {{8192, 0}}, true});
   }
   std::vector<OpCase> cases;
   for (const Sizes& s : sizes) {

@@ -1,6 +1,7 @@
 // Queries are rotated in place, keys and values go to the cache. A wave takes one head of one row;
 // where heads have 64 or 128 dimensions and lie aligned, a few of its lanes do.
 #include "device/gpu/gpu_fp8.h"
+#include "ops/gpu_lanes.h"
 #include "ops/gpu_support.h"
 #include "ops/rope_kv/rope_kv_gpu.h"
 
@@ -78,13 +79,27 @@ __global__ void __launch_bounds__(kThreads) rope_kv(RopeKvParams p) {
   }
 }
 
-// A block takes a row, kDim / 8 lanes a head of queries, keys or values: a lane has four dimensions
-// of the head's first half and the four of the second that those rotate with.
+// Eight neighbours of a head, to a row of queries or to the cache.
+template <typename To>
+__device__ void store8(To* to, const gpu::Lanes<8>& x) {
+  if constexpr (sizeof(To) == 1) {
+    gpu::store4(to, {x.at[0], x.at[1], x.at[2], x.at[3]});
+    gpu::store4(to + 4, {x.at[4], x.at[5], x.at[6], x.at[7]});
+  } else {
+    gpu::store_lanes(to, x);
+  }
+}
+
+// A block takes a row, kDim / 16 lanes a head of queries, keys or values: a lane has eight
+// dimensions of the head's first half and the eight of the second that those rotate with. Two turns
+// are all of a row of 48 heads of 64, their loads under way together.
+constexpr int kWideThreads = gpu::kWave == 32 ? 96 : 128;
+
 template <typename T, typename Kv, int kDim>
-__global__ void __launch_bounds__(kThreads) rope_kv_wide(RopeKvParams p) {
-  constexpr int kLanes = kDim / 8;
-  constexpr int kAtOnce = kThreads / kLanes;  // heads
-  constexpr int kTurns = 3;                   // whose loads are under way together
+__global__ void __launch_bounds__(kWideThreads) rope_kv_wide(RopeKvParams p) {
+  constexpr int kLanes = kDim / 16;
+  constexpr int kAtOnce = kWideThreads / kLanes;  // heads
+  constexpr int kTurns = 2;
   constexpr int kHalf = kDim / 2;
   gpu::wait_for_previous();
   gpu::let_next_start();
@@ -92,64 +107,65 @@ __global__ void __launch_bounds__(kThreads) rope_kv_wide(RopeKvParams p) {
   T* const q = static_cast<T*>(p.q.data) + row * p.q.stride;
   const T* const k = static_cast<const T*>(p.k.data) + row * p.k.stride;
   const T* const v = static_cast<const T*>(p.v.data) + row * p.v.stride;
-  const int first = 4 * (static_cast<int>(threadIdx.x) % kLanes);
+  const int first = 8 * (static_cast<int>(threadIdx.x) % kLanes);
   const int kv_heads = p.cache.kv_heads;
   const int keys_end = p.heads + kv_heads;
   const int all = keys_end + kv_heads;
   for (int turn = 0; turn < all; turn += kTurns * kAtOnce) {
     const int head_0 = turn + static_cast<int>(threadIdx.x) / kLanes;
-    gpu::Floats4 low[kTurns], high[kTurns];
+    gpu::Packed<8, T> low[kTurns], high[kTurns];  // as they lie in memory: half the registers
 #pragma unroll
     for (int i = 0; i < kTurns; ++i) {
-      const int head = head_0 + i * kAtOnce;
+      // Lanes beyond the last head load that one, too, and do nothing with it.
+      const int wanted = head_0 + i * kAtOnce;
+      const int head = wanted < all ? wanted : all - 1;
       const T* from = head < p.heads    ? q + head * kDim
                       : head < keys_end ? k + (head - p.heads) * kDim
                                         : v + (head - keys_end) * kDim;
-      low[i] = head < all ? gpu::load4(from + first) : gpu::Floats4{};
-      high[i] = head < all ? gpu::load4(from + first + kHalf) : gpu::Floats4{};
+      low[i] = gpu::load_packed<8>(from + first);
+      high[i] = gpu::load_packed<8>(from + first + kHalf);
     }
     const SpanView span = p.batch.spans[p.batch.row_spans[row]];
     const std::int64_t position = span.position + (row - span.first_row);
-    const gpu::Floats4 cosine = gpu::load4(p.cosines + position * kHalf + first);
-    const gpu::Floats4 sine = gpu::load4(p.sines + position * kHalf + first);
+    const float* const cosines = p.cosines + position * kHalf + first;
+    const float* const sines = p.sines + position * kHalf + first;
     const std::int64_t block =
         p.batch.block_tables[span.table * p.batch.table_stride + position / p.cache.block_tokens];
     const std::int64_t in_block = position % p.cache.block_tokens;
 #pragma unroll
     for (int i = 0; i < kTurns; ++i) {
       const int head = head_0 + i * kAtOnce;
-      gpu::Floats4& a = low[i];
-      gpu::Floats4& b = high[i];
-      float squares = a.x * a.x + a.y * a.y + a.z * a.z + a.w * a.w + b.x * b.x + b.y * b.y +
-                      b.z * b.z + b.w * b.w;
+      gpu::Lanes<8> a = gpu::widen_lanes(low[i]);
+      gpu::Lanes<8> b = gpu::widen_lanes(high[i]);
+      float squares = 0;
+#pragma unroll
+      for (int c = 0; c < 8; ++c) squares += a.at[c] * a.at[c] + b.at[c] * b.at[c];
       for (int mask = kLanes / 2; mask > 0; mask /= 2) squares += gpu::shuffle_xor(squares, mask);
       if (head >= all) continue;
       if (head < keys_end) {
         const float scale = 1.0f / sqrtf(squares / static_cast<float>(kDim) + p.epsilon);
         const float* weight = (head < p.heads ? p.q_norm : p.k_norm) + first;
-        const gpu::Floats4 u = gpu::load4(weight);
-        const gpu::Floats4 w = gpu::load4(weight + kHalf);
-        const auto rotate = [scale](float& x, float& y, float weight_x, float weight_y, float c,
-                                    float s) {
-          const float normed_x = x * scale * weight_x;
-          const float normed_y = y * scale * weight_y;
-          x = normed_x * c - normed_y * s;
-          y = normed_y * c + normed_x * s;
-        };
-        rotate(a.x, b.x, u.x, w.x, cosine.x, sine.x);
-        rotate(a.y, b.y, u.y, w.y, cosine.y, sine.y);
-        rotate(a.z, b.z, u.z, w.z, cosine.z, sine.z);
-        rotate(a.w, b.w, u.w, w.w, cosine.w, sine.w);
+        const auto u = gpu::load_lanes<8>(weight);
+        const auto w = gpu::load_lanes<8>(weight + kHalf);
+        const auto cosine = gpu::load_lanes<8>(cosines);
+        const auto sine = gpu::load_lanes<8>(sines);
+#pragma unroll
+        for (int c = 0; c < 8; ++c) {
+          const float x = a.at[c] * scale * u.at[c];
+          const float y = b.at[c] * scale * w.at[c];
+          a.at[c] = x * cosine.at[c] - y * sine.at[c];
+          b.at[c] = y * cosine.at[c] + x * sine.at[c];
+        }
       }
       if (head < p.heads) {
-        gpu::store4(q + head * kDim + first, a);
-        gpu::store4(q + head * kDim + first + kHalf, b);
+        store8(q + head * kDim + first, a);
+        store8(q + head * kDim + first + kHalf, b);
       } else if (span.writes_kv) {
         const int kv_head = head < keys_end ? head - p.heads : head - keys_end;
         Kv* to = static_cast<Kv*>(head < keys_end ? p.cache.key : p.cache.value) +
                  ((block * kv_heads + kv_head) * p.cache.block_tokens + in_block) * kDim + first;
-        gpu::store4(to, a);
-        gpu::store4(to + kHalf, b);
+        store8(to, a);
+        store8(to + kHalf, b);
       }
     }
   }
@@ -165,7 +181,7 @@ void run_typed(const RopeKvParams& p, Stream& stream) {
   if (aligned && (dim == 64 || dim == 128)) {
     return gpu::launch(
         dim == 64 ? rope_kv_wide<T, Kv, 64> : rope_kv_wide<T, Kv, 128>,
-        {.grid = {static_cast<unsigned>(p.batch.rows)}, .block = {kThreads}, .overlaps = true},
+        {.grid = {static_cast<unsigned>(p.batch.rows)}, .block = {kWideThreads}, .overlaps = true},
         stream, p);
   }
   gpu::launch(rope_kv<T, Kv>,

@@ -118,6 +118,7 @@ std::vector<OpCase> short_conv_cases() {
       {"many rows", 1030, 3, 4, {{60, 3}, {1, 8}}},
       {"decode", 2048, 3, 2, {{1, 1000}}, false, true},
       {"prompt of 512", 2048, 3, 2, {{512, 0}}, false, true},
+      {"prompt of 8192", 2048, 3, 2, {{8192, 0}}, false, true},
   };
   sizes.push_back({"decode of 64", 2048, 3, 2, std::vector<CaseSpan>(64, {1, 700}), false, true});
   std::vector<OpCase> cases;

@@ -1,8 +1,7 @@
-// A thread takes 16 bytes of neighbouring channels over a chunk of rows, keeps the last K-1 columns
-// of v in registers and asks for the next row's gates before it works on this one's. Chunks do not
-// wait for each other: one that begins inside a span computes the columns before it again from the
-// gates. The thread that has a span's first row reads the ring and, after that, writes it: no other
-// thread touches those channels of it.
+// A thread takes 16 bytes of neighbouring channels over a chunk of rows and keeps the last K-1
+// columns of v in registers. Chunks do not wait for each other: one that begins inside a span
+// computes the columns before it again from the gates. The thread that has a span's first row reads
+// the ring and, after that, writes it: no other thread touches those channels of it.
 #include "ops/gpu_lanes.h"
 #include "ops/gpu_support.h"
 #include "ops/short_conv/short_conv_gpu.h"
@@ -11,6 +10,7 @@ namespace millrace::MILLRACE_GPU {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int kRows = 7;  // of a chunk: as many as registers hold
 
 using gpu::Lanes;
 using gpu::load_lanes;
@@ -23,6 +23,8 @@ using gpu::widen_lanes;
 template <typename T, int kTaps, int kWidth>
 struct Convolution {
   using Values = Lanes<kWidth>;
+
+  static_assert(kTaps == 0 || (kTaps > 1 && kTaps - 1 <= kRows));
 
   const ShortConvParams& p;
   std::int64_t channel;
@@ -79,45 +81,63 @@ struct Convolution {
     return load_lanes<kWidth>(p.kernel + k * p.out.columns + channel);
   }
 
-  // Rows [first, last) of the span, counted in it.
+  // Rows [first, last) of the span, counted in it: at most kRows.
   __device__ void run_chunk(const SpanView& span, std::int64_t first, std::int64_t last,
-                            const Values* weights, const Values& bias) const {
-    constexpr int kKept = kTaps > 1 ? kTaps - 1 : 1;
-    Values kept[kKept];  // of the last K-1 positions, oldest first
-    const std::int64_t row_0 = span.first_row;
+                            const Values* weights) const {
     if constexpr (kTaps > 0)
-      for (int k = 0; k < kTaps - 1; ++k) kept[k] = column(span, row_0 + first, kTaps - 1 - k);
-    Gates next = gates(row_0 + first);
-    for (std::int64_t row = row_0 + first; row < row_0 + last; ++row) {
-      const Gates here = next;
-      if (row + 1 < row_0 + last) next = gates(row + 1);
-      Values sum = bias;
-      if constexpr (kTaps > 0) {
-        const Values now = gated(here);
-#pragma unroll
-        for (int i = 0; i < kWidth; ++i) {
-          for (int k = 0; k < kTaps - 1; ++k)
-            sum.at[i] = fmaf(weights[k].at[i], kept[k].at[i], sum.at[i]);
-          sum.at[i] = fmaf(weights[kTaps - 1].at[i], now.at[i], sum.at[i]);
-        }
-        for (int k = 0; k + 1 < kTaps - 1; ++k) kept[k] = kept[k + 1];
-        if constexpr (kTaps > 1) kept[kKept - 1] = now;
-      } else {
-        for (int k = 0; k < p.taps; ++k) {
-          const Values weight = tap(k);
-          const Values v = column(span, row, p.taps - 1 - k);
-#pragma unroll
-          for (int i = 0; i < kWidth; ++i) sum.at[i] = fmaf(weight.at[i], v.at[i], sum.at[i]);
-        }
-      }
-      emit(row, sum, here);
-    }
+      run_rows(span, first, last, weights);
+    else
+      for (std::int64_t row = span.first_row + first; row < span.first_row + last; ++row)
+        run_row(span, row);
     if (first == 0) write_ring(span);
+  }
+
+ private:
+  // Everything that is read is asked for before anything is computed.
+  __device__ void run_rows(const SpanView& span, std::int64_t first, std::int64_t last,
+                           const Values* weights) const {
+    const std::int64_t row_0 = span.first_row + first;
+    const auto count = static_cast<int>(last - first);
+    Values kept[kTaps - 1];  // of the last K-1 positions, oldest first
+    for (int k = 0; k < kTaps - 1; ++k) kept[k] = column(span, row_0, kTaps - 1 - k);
+    Gates rows[kRows];
+#pragma unroll
+    for (int i = 0; i < kRows; ++i)
+      if (i < count) rows[i] = gates(row_0 + i);
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      if (i >= count) break;
+      const Values now = gated(rows[i]);
+      Values sum = bias();
+#pragma unroll
+      for (int c = 0; c < kWidth; ++c) {
+        for (int k = 0; k < kTaps - 1; ++k)
+          sum.at[c] = fmaf(weights[k].at[c], kept[k].at[c], sum.at[c]);
+        sum.at[c] = fmaf(weights[kTaps - 1].at[c], now.at[c], sum.at[c]);
+      }
+      for (int k = 0; k + 1 < kTaps - 1; ++k) kept[k] = kept[k + 1];
+      kept[kTaps - 2] = now;
+      emit(row_0 + i, sum, rows[i]);
+    }
+  }
+  __device__ void run_row(const SpanView& span, std::int64_t row) const {
+    Values sum = bias();
+    for (int k = 0; k < p.taps; ++k) {
+      const Values weight = tap(k);
+      const Values v = column(span, row, p.taps - 1 - k);
+#pragma unroll
+      for (int i = 0; i < kWidth; ++i) sum.at[i] = fmaf(weight.at[i], v.at[i], sum.at[i]);
+    }
+    emit(row, sum, gates(row));
+  }
+  // LFM2 has none; others' comes from the cache rather than from registers.
+  __device__ Values bias() const {
+    return p.bias ? load_lanes<kWidth>(p.bias + channel) : Values{};
   }
 };
 
 template <typename T, int kTaps, int kWidth>
-__global__ void __launch_bounds__(kThreads, 4) short_conv(ShortConvParams p, int chunk) {
+__global__ void __launch_bounds__(kThreads, 3) short_conv(ShortConvParams p, int chunk) {
   const std::int64_t channel = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth;
   if (channel >= p.out.columns) {
     gpu::wait_for_previous();
@@ -127,22 +147,20 @@ __global__ void __launch_bounds__(kThreads, 4) short_conv(ShortConvParams p, int
   Lanes<kWidth> weights[kTaps > 0 ? kTaps : 1];
   if constexpr (kTaps > 0)
     for (int k = 0; k < kTaps; ++k) weights[k] = convolution.tap(k);
-  Lanes<kWidth> bias = {};
-  if (p.bias) bias = load_lanes<kWidth>(p.bias + channel);
   gpu::wait_for_previous();
   gpu::let_next_start();
   const SpanView span = p.batch.spans[blockIdx.y];
   for (std::int64_t first = std::int64_t{blockIdx.z} * chunk; first < span.count;
        first += std::int64_t{gridDim.z} * chunk) {
     const std::int64_t last = first + chunk < span.count ? first + chunk : span.count;
-    convolution.run_chunk(span, first, last, weights, bias);
+    convolution.run_chunk(span, first, last, weights);
   }
 }
 
 template <typename T, int kTaps, int kWidth>
 void run_shaped(const ShortConvParams& p, Stream& stream) {
   // The first chunk alone may need the ring.
-  const int chunk = std::max(p.taps - 1, 8);
+  const int chunk = std::max(p.taps - 1, kRows);
   const std::int64_t per_block = std::int64_t{kThreads} * kWidth;
   const std::int64_t chunks = (p.batch.max_count + chunk - 1) / chunk;
   // Where spans of all lengths mix, most blocks of a full grid would find nothing to do.

@@ -34,9 +34,11 @@ std::vector<Setting> settings() {
 
 bool may_be_without_kernel(const Setting& setting) {
   const std::string_view op = all_op_tables()[setting.table].op;
-  // The CPU's embedding is the reference itself; fused ops are for BF16 on GPUs.
+  // Where a CPU only copies rows, it is the reference itself; its inputs are where they are needed;
+  // fused ops are for BF16 on GPUs.
   if (setting.device == "cpu")
-    return op == "embedding" || op == "linear_norm" || op.starts_with("norm_");
+    return op == "embedding" || op == "gather_rows" || op == "bring_inputs" ||
+           op == "linear_norm" || op.starts_with("norm_");
   // Packed weights are for CPUs; what begins a norm is for Hopper.
   return op == "packed_linear" || op == "linear_norm" ||
          (setting.activation == DType::F32 && op.starts_with("norm_"));
