@@ -10,7 +10,8 @@ namespace millrace::MILLRACE_GPU {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kRows = 7;  // of a chunk: as many as registers hold
+// Of a chunk: as many as the registers of three blocks a multiprocessor, or waves a SIMD, hold.
+constexpr int kRows = gpu::kWave == 32 ? 7 : 6;
 
 using gpu::Lanes;
 using gpu::load_lanes;
