@@ -77,6 +77,8 @@ function(millrace_isa_sources target)
   # simd.h knows these two as AVX-512.
   set(flags_avx512_vnni ${flags_avx512} -mavx512vnni -DMILLRACE_ISA_avx512=1)
   set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16 -DMILLRACE_ISA_avx512=1)
+  set(flags_neon_dot -march=armv8.2-a+dotprod)
+  set(flags_neon_bf16 -march=armv8.2-a+bf16)
   # Everything is inlined here: with sanitizers -O3 would take minutes and gigabytes a source.
   set(level -O3)
   if(MILLRACE_FUZZERS)  # they parse and do not compute: clang 14 took eight minutes for one source

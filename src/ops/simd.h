@@ -13,6 +13,8 @@
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #include "tensor/dtype.h"
@@ -60,6 +62,8 @@ MILLRACE_INLINE Floats fma(Floats a, Floats b, Floats c) {
   return _mm512_fmadd_ps(a, b, c);
 #elif defined(MILLRACE_ISA_avx2)
   return _mm256_fmadd_ps(a, b, c);
+#elif defined(__ARM_NEON)
+  return vfmaq_f32(c, a, b);
 #else
   return a * b + c;
 #endif
@@ -119,6 +123,8 @@ MILLRACE_INLINE Floats widen_bf16(const BF16* from) {
 MILLRACE_INLINE float scale_of(F16 half) {
 #if defined(MILLRACE_ISA_avx512) || defined(MILLRACE_ISA_avx2)
   return _cvtsh_ss(half.bits);
+#elif defined(__ARM_NEON)
+  return static_cast<float>(__builtin_bit_cast(__fp16, half.bits));
 #else
   return to_float(half);
 #endif
@@ -155,6 +161,8 @@ MILLRACE_INLINE Floats widen_f16(const F16* from) {
   return _mm512_cvtph_ps(load_as<__m256i>(from));
 #elif defined(MILLRACE_ISA_avx2)
   return _mm256_cvtph_ps(load_as<__m128i>(from));
+#elif defined(__ARM_NEON)
+  return vcvt_f32_f16(load_as<float16x4_t>(from));
 #else
 #if defined(__SSE2__)
   const auto halves = __builtin_bit_cast(

@@ -4,6 +4,7 @@
 // in BF16, means are bounded by the number of roundings.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -148,6 +149,7 @@ class Checker final : public ForwardObserver {
       std::ptrdiff_t equal = 0;
       for (std::size_t i = 0; i < want.size(); ++i) equal += got[i] == want[i];
       EXPECT_GE(equal * 10, count * 8) << at;
+      note_other_experts(got, want, static_cast<std::size_t>(rows));
       return;
     }
     EXPECT_EQ(got, want) << at;
@@ -163,14 +165,42 @@ class Checker final : public ForwardObserver {
     if (!stack_.is_narrow())
       expect_close(got, golden_.floats(name), 1e-3f, 1e-4f, name);
     else
-      expect_near(got, golden_.floats(name), roundings_of(stack_.config()), name);
+      expect_near(comparable(got), comparable(golden_.floats(name)), roundings_of(stack_.config()),
+                  name);
     ++compared;
+  }
+
+  // What went through other experts than the reference's may be anywhere from there on: such rows
+  // are no longer compared. Few are.
+  void note_other_experts(std::vector<std::int32_t> got, std::vector<std::int32_t> want,
+                          std::size_t rows) {
+    left_out_.resize(rows);
+    const auto top_k = static_cast<std::ptrdiff_t>(want.size() / rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto first = static_cast<std::ptrdiff_t>(row) * top_k;
+      std::sort(got.begin() + first, got.begin() + first + top_k);
+      std::sort(want.begin() + first, want.begin() + first + top_k);
+      if (!std::equal(want.begin() + first, want.begin() + first + top_k, got.begin() + first))
+        left_out_[row] = true;
+    }
+    EXPECT_LE(std::count(left_out_.begin(), left_out_.end(), true) * 3, std::ssize(left_out_));
+  }
+  std::vector<float> comparable(const std::vector<float>& values) const {
+    if (left_out_.empty()) return values;
+    const std::size_t width = values.size() / left_out_.size();
+    std::vector<float> kept;
+    for (std::size_t row = 0; row < left_out_.size(); ++row)
+      if (!left_out_[row])
+        kept.insert(kept.end(), values.begin() + static_cast<std::ptrdiff_t>(row * width),
+                    values.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
+    return kept;
   }
 
   const Golden& golden_;
   std::string prompt_;
   SmallStack& stack_;
   std::vector<float> before_;
+  std::vector<bool> left_out_;  // by row; empty before the first experts
 };
 
 TEST_P(ModelGolden, EveryBlockOfTheChatPrompt) {

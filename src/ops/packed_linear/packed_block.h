@@ -40,5 +40,13 @@ namespace avx512_bf16 {
 void packed_halves(const PackedBlock& block);
 void encode_halves(const float* in, std::int64_t k, void* to);
 }  // namespace avx512_bf16
+namespace neon_dot {
+void packed_ints(const PackedBlock& block);
+void encode_ints(const float* in, std::int64_t k, void* to);
+}  // namespace neon_dot
+namespace neon_bf16 {
+void packed_halves(const PackedBlock& block);
+void encode_halves(const float* in, std::int64_t k, void* to);
+}  // namespace neon_bf16
 
 }  // namespace millrace

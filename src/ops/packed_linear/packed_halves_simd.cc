@@ -5,9 +5,40 @@
 namespace millrace::MILLRACE_ISA {
 namespace {
 
+// Pairs of neighbouring k, one of each lane's column.
+#if defined(__ARM_NEON)
+using Pairs = bfloat16x8_t;
+#else
+using Pairs = __m512bh;
+#endif
+
+MILLRACE_INLINE Pairs splat_pair(const BF16* x) {
+  std::int32_t pair;
+  __builtin_memcpy(&pair, x, sizeof(pair));
+#if defined(__ARM_NEON)
+  return vreinterpretq_bf16_s32(vdupq_n_s32(pair));
+#else
+  return __builtin_bit_cast(Pairs, _mm512_set1_epi32(pair));
+#endif
+}
+
+// acc[lane] += the products of both elements of the pairs.
+MILLRACE_INLINE Floats dot2(Floats acc, Pairs w, Pairs x) {
+#if defined(__ARM_NEON)
+  return vbfdotq_f32(acc, w, x);
+#else
+  return __builtin_bit_cast(Floats, _mm512_dpbf16_ps(__builtin_bit_cast(__m512, acc), w, x));
+#endif
+}
+
 struct HalfTile {
+#if defined(__ARM_NEON)
+  static constexpr int kVectors = 4, kRows = 4;
+  static constexpr int kWide = 8, kFewRows = 2;
+#else
   static constexpr int kVectors = 2, kRows = 12;
   static constexpr int kWide = 4, kFewRows = 4;
+#endif
 
   template <int kWidth, int kHeight>
   MILLRACE_INLINE void run(const PackedBlock& b, std::int64_t vector, std::int64_t t) {
@@ -27,15 +58,11 @@ struct HalfTile {
       }
 #pragma GCC unroll 2
       for (int pair = 0; pair < 32; ++pair) {
-        __m512bh w[kWidth];
-        for (int v = 0; v < kWidth; ++v) w[v] = load_as<__m512bh>(panel[v]->w[pair]);
+        Pairs w[kWidth];
+        for (int v = 0; v < kWidth; ++v) w[v] = load_as<Pairs>(panel[v]->w[pair] + columns.lane[v]);
         for (int r = 0; r < kHeight; ++r) {
-          std::int32_t x;
-          __builtin_memcpy(&x, in[r][i].x + 2 * pair, sizeof(x));
-          const auto xs = __builtin_bit_cast(__m512bh, _mm512_set1_epi32(x));
-          for (int v = 0; v < kWidth; ++v)
-            total[r][v] = __builtin_bit_cast(
-                Floats, _mm512_dpbf16_ps(__builtin_bit_cast(__m512, total[r][v]), w[v], xs));
+          const Pairs x = splat_pair(in[r][i].x + 2 * pair);
+          for (int v = 0; v < kWidth; ++v) total[r][v] = dot2(total[r][v], w[v], x);
         }
       }
     }

@@ -6,13 +6,27 @@
 namespace millrace::MILLRACE_ISA {
 namespace {
 
-// acc[lane] += sum of four products of unsigned bytes of w with the signed bytes of x. kMost: of w.
+// What dot4() takes off the bytes of w, which are at most kMost: NEON's instruction has signed
+// ones.
+#if defined(__ARM_NEON)
+template <int kMost>
+constexpr int kTakenOff = kMost > 127 ? 128 : 0;
+#else
+template <int kMost>
+constexpr int kTakenOff = 0;
+#endif
+
+// acc[lane] += sum of four products of the unsigned bytes of w, less kTakenOff, with the signed
+// ones of x.
 template <int kMost>
 MILLRACE_INLINE Ints dot4(Ints acc, Words w, std::int32_t x) {
 #if defined(MILLRACE_ISA_avx512)
   return __builtin_bit_cast(
       Ints, _mm512_dpbusd_epi32(__builtin_bit_cast(__m512i, acc), __builtin_bit_cast(__m512i, w),
                                 _mm512_set1_epi32(x)));
+#elif defined(__ARM_NEON)
+  if constexpr (kTakenOff < kMost >> 0) w ^= 0x80808080u;
+  return vdotq_s32(acc, __builtin_bit_cast(int8x16_t, w), vreinterpretq_s8_s32(vdupq_n_s32(x)));
 #else
   const __m256i xs = _mm256_set1_epi32(x);
   const auto ws = __builtin_bit_cast(__m256i, w);
@@ -85,6 +99,9 @@ struct IntTile {
 #if defined(MILLRACE_ISA_avx512)
   static constexpr int kVectors = 2, kRows = 6;
   static constexpr int kWide = 4, kFewRows = 2;
+#elif defined(__ARM_NEON)
+  static constexpr int kVectors = 4, kRows = 4;
+  static constexpr int kWide = 8, kFewRows = 1;
 #else
   static constexpr int kVectors = 2, kRows = 2;
   static constexpr int kWide = 2, kFewRows = 1;
@@ -97,6 +114,8 @@ struct IntTile {
   static constexpr bool kHasMinimum =
       kType == DType::Q4_1 || kType == DType::Q5_1 || kType == DType::Q4_K || kType == DType::Q5_K;
   static constexpr int kMost = kType == DType::Q8_0 ? 255 : kType == DType::Q6_K ? 63 : 31;
+  // Still to be taken off the stored integers once dot4() has its part.
+  static constexpr int kOffset = Of::kOffset - kTakenOff<kMost>;
 
   template <int kWidth, int kHeight>
   MILLRACE_INLINE void run(const PackedBlock& b, std::int64_t vector, std::int64_t t) {
@@ -134,7 +153,7 @@ struct IntTile {
       const std::int32_t* sum = in[r][x].sum + 2 * odd;
       for (int half = 0; half < kHalves; ++half) {
         const std::int32_t of_rows = kHalves == 2 ? sum[half] : sum[0] + sum[1];
-        for (int v = 0; v < kWidth; ++v) sums[half][r][v] = splat_int(-Of::kOffset * of_rows);
+        for (int v = 0; v < kWidth; ++v) sums[half][r][v] = splat_int(-kOffset * of_rows);
       }
     }
 #pragma GCC unroll 4

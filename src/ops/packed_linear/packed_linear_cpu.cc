@@ -53,6 +53,7 @@ std::string rejects_type(const PackedLinear::Key& key, bool halves) {
   return {};
 }
 
+#if defined(__x86_64__)
 std::string rejects_avx2(const PackedLinear::Key& key, const DeviceTraits& traits) {
   const std::string reason = rejects_type(key, false);
   return reason.empty() ? missing_isa(Isa::Avx2, traits) : reason;
@@ -67,6 +68,18 @@ std::string rejects_bf16(const PackedLinear::Key& key, const DeviceTraits& trait
   if (!reason.empty() || traits.cpu.avx512_bf16) return reason;
   return "the processor has no AVX-512 BF16";
 }
+#elif defined(__aarch64__)
+std::string rejects_neon_dot(const PackedLinear::Key& key, const DeviceTraits& traits) {
+  const std::string reason = rejects_type(key, false);
+  if (!reason.empty() || traits.cpu.neon_dot) return reason;
+  return "the processor has no dot products of bytes";
+}
+std::string rejects_neon_bf16(const PackedLinear::Key& key, const DeviceTraits& traits) {
+  const std::string reason = rejects_type(key, true);
+  if (!reason.empty() || traits.cpu.neon_bf16) return reason;
+  return "the processor has no BF16";
+}
+#endif
 
 }  // namespace
 
@@ -79,6 +92,14 @@ std::span<const KernelSpec<PackedLinear>> cpu_packed_linear_kernels() {
        run_packed<avx512_bf16::encode_halves, avx512_bf16::packed_halves>},
       {"cpu_avx2", Backend::Cpu, Priority::Performant, rejects_avx2,
        run_packed<avx2::encode_ints, avx2::packed_ints>},
+  };
+  return kSpecs;
+#elif defined(__aarch64__)
+  static constexpr KernelSpec<PackedLinear> kSpecs[] = {
+      {"cpu_neon_dot", Backend::Cpu, Priority::Specialized, rejects_neon_dot,
+       run_packed<neon_dot::encode_ints, neon_dot::packed_ints>},
+      {"cpu_neon_bf16", Backend::Cpu, Priority::Specialized, rejects_neon_bf16,
+       run_packed<neon_bf16::encode_halves, neon_bf16::packed_halves>},
   };
   return kSpecs;
 #else
