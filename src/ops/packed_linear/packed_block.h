@@ -32,6 +32,10 @@ namespace avx2 {
 void packed_ints(const PackedBlock& block);
 void encode_ints(const float* in, std::int64_t k, void* to);
 }  // namespace avx2
+namespace avx512 {
+void packed_floats(const PackedBlock& block);
+void encode_floats(const float* in, std::int64_t k, void* to);
+}  // namespace avx512
 namespace avx512_vnni {
 void packed_ints(const PackedBlock& block);
 void encode_ints(const float* in, std::int64_t k, void* to);

@@ -47,19 +47,21 @@ struct HalfTile {
     for (int r = 0; r < kHeight; ++r)
       in[r] = reinterpret_cast<const EncodedHalves*>(encoded_row(b, t + r));
     Floats total[kHeight][kWidth] = {};
+    const bool from_memory = t == 0 && b.count <= kRows;
     const std::int64_t blocks = (b.weight.k + kEncodedLength - 1) / kEncodedLength;
     for (std::int64_t i = 0; i < blocks; ++i) {
       const PanelBF16* panel[kWidth];
-      for (int v = 0; v < kWidth; ++v) {
+      for (int v = 0; v < kWidth; ++v)
         panel[v] = reinterpret_cast<const PanelBF16*>(columns.panel[v]) + i;
-        if constexpr (kHeight <= kFewRows)  // some 4 KB ahead of each stream
-          for (std::size_t at = 0; at < sizeof(PanelBF16); at += 64)
-            __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]) + 4096 + at);
-      }
 #pragma GCC unroll 2
       for (int pair = 0; pair < 32; ++pair) {
         Pairs w[kWidth];
-        for (int v = 0; v < kWidth; ++v) w[v] = load_as<Pairs>(panel[v]->w[pair] + columns.lane[v]);
+        for (int v = 0; v < kWidth; ++v) {
+          w[v] = load_as<Pairs>(panel[v]->w[pair] + columns.lane[v]);
+          // Line by line, so that products go on meanwhile; 4 KB ahead in each stream.
+          if (from_memory)
+            __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]->w[pair]) + 4096);
+        }
         for (int r = 0; r < kHeight; ++r) {
           const Pairs x = splat_pair(in[r][i].x + 2 * pair);
           for (int v = 0; v < kWidth; ++v) total[r][v] = dot2(total[r][v], w[v], x);

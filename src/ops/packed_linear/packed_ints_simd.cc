@@ -125,15 +125,19 @@ struct IntTile {
       in[r] = reinterpret_cast<const EncodedInts*>(encoded_row(b, t + r));
     Floats total[kHeight][kWidth] = {};
     const std::int64_t blocks = (b.weight.k + Of::kLength - 1) / Of::kLength;
+    const bool from_memory = t == 0 && b.count <= 2 * kRows;
     for (std::int64_t i = 0; i < blocks; ++i) {
       const Panel* panel[kWidth];
-      for (int v = 0; v < kWidth; ++v) {
+      for (int v = 0; v < kWidth; ++v)
         panel[v] = reinterpret_cast<const Panel*>(columns.panel[v]) + i;
-        if constexpr (kHeight <= kFewRows)  // some 2 KB ahead of each stream
-          for (std::size_t at = 0; at < sizeof(Panel); at += 64)
-            __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]) + 2048 + at);
-      }
       for (int s = 0; s < kSubBlocks; ++s) {
+        // Some lines at a time, so that products go on meanwhile; 2 KB ahead in each stream.
+        constexpr std::size_t kShare = (sizeof(Panel) / 64 + kSubBlocks - 1) / kSubBlocks;
+        if (from_memory)
+          for (int v = 0; v < kWidth; ++v)
+            for (std::size_t line = 0; line < kShare; ++line)
+              __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]) + 2048 +
+                                 64 * (static_cast<std::size_t>(s) * kShare + line));
         const std::int64_t x = i * (Of::kLength / kEncodedLength) + s / 2;
         sub_block<kWidth, kHeight>(panel, columns.lane, s, in, x, total);
       }

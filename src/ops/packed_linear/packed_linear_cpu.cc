@@ -15,13 +15,13 @@ namespace {
 // Panels of one block: enough for the widest tile, few enough that threads end together.
 constexpr std::int64_t kPanelsPerBlock = 4;
 
-template <EncodeRowFn kEncode, PackedBlockFn kBlock>
+template <typename Encoded, EncodeRowFn kEncode, PackedBlockFn kBlock>
 void run_packed(const PackedLinearParams& p, Stream& stream) {
   ThreadPool& pool = pool_of(stream);
   PackedBlock block = {};
   block.weight = p.weight;
   block.panel_bytes = packed_bytes(p.weight.dtype, kPanelRows, p.weight.k);
-  block.row_bytes = encoded_bytes(p.weight.dtype, p.weight.k);
+  block.row_bytes = encoded_bytes<Encoded>(p.weight.k);
   std::byte* encoded = scratch_of(stream, p.rows * block.row_bytes);
   block.rows = encoded;
   block.count = p.rows;
@@ -65,8 +65,14 @@ std::string rejects_vnni(const PackedLinear::Key& key, const DeviceTraits& trait
 }
 std::string rejects_bf16(const PackedLinear::Key& key, const DeviceTraits& traits) {
   const std::string reason = rejects_type(key, true);
-  if (!reason.empty() || traits.cpu.avx512_bf16) return reason;
-  return "the processor has no AVX-512 BF16";
+  if (!reason.empty()) return reason;
+  if (!traits.cpu.avx512_bf16) return "the processor has no AVX-512 BF16";
+  if (!traits.cpu.avx512_bf16_is_fast) return "the processor multiplies floats faster than BF16";
+  return {};
+}
+std::string rejects_avx512(const PackedLinear::Key& key, const DeviceTraits& traits) {
+  const std::string reason = rejects_type(key, true);
+  return reason.empty() ? missing_isa(Isa::Avx512, traits) : reason;
 }
 #elif defined(__aarch64__)
 std::string rejects_neon_dot(const PackedLinear::Key& key, const DeviceTraits& traits) {
@@ -87,19 +93,21 @@ std::span<const KernelSpec<PackedLinear>> cpu_packed_linear_kernels() {
 #if defined(__x86_64__)
   static constexpr KernelSpec<PackedLinear> kSpecs[] = {
       {"cpu_avx512_vnni", Backend::Cpu, Priority::Specialized, rejects_vnni,
-       run_packed<avx512_vnni::encode_ints, avx512_vnni::packed_ints>},
+       run_packed<EncodedInts, avx512_vnni::encode_ints, avx512_vnni::packed_ints>},
       {"cpu_avx512_bf16", Backend::Cpu, Priority::Specialized, rejects_bf16,
-       run_packed<avx512_bf16::encode_halves, avx512_bf16::packed_halves>},
+       run_packed<EncodedHalves, avx512_bf16::encode_halves, avx512_bf16::packed_halves>},
+      {"cpu_avx512", Backend::Cpu, Priority::Performant, rejects_avx512,
+       run_packed<EncodedFloats, avx512::encode_floats, avx512::packed_floats>},
       {"cpu_avx2", Backend::Cpu, Priority::Performant, rejects_avx2,
-       run_packed<avx2::encode_ints, avx2::packed_ints>},
+       run_packed<EncodedInts, avx2::encode_ints, avx2::packed_ints>},
   };
   return kSpecs;
 #elif defined(__aarch64__)
   static constexpr KernelSpec<PackedLinear> kSpecs[] = {
       {"cpu_neon_dot", Backend::Cpu, Priority::Specialized, rejects_neon_dot,
-       run_packed<neon_dot::encode_ints, neon_dot::packed_ints>},
+       run_packed<EncodedInts, neon_dot::encode_ints, neon_dot::packed_ints>},
       {"cpu_neon_bf16", Backend::Cpu, Priority::Specialized, rejects_neon_bf16,
-       run_packed<neon_bf16::encode_halves, neon_bf16::packed_halves>},
+       run_packed<EncodedHalves, neon_bf16::encode_halves, neon_bf16::packed_halves>},
   };
   return kSpecs;
 #else

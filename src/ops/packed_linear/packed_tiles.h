@@ -52,18 +52,12 @@ MILLRACE_INLINE void finish(const PackedBlock& b, std::int64_t t, std::int64_t n
   }
 }
 
-// Tile::run<kVectors, kRows>(block, first vector, first row).
+// Tile::run<kVectors, kRows>(block, first vector, first row), and what is left of the rows in tiles
+// of half as many: every tile reads the weights once.
 template <typename Tile, int kVectors, int kRows>
-MILLRACE_INLINE void rows_of(const PackedBlock& b, std::int64_t vector) {
-  std::int64_t t = 0;
+MILLRACE_INLINE void rows_of(const PackedBlock& b, std::int64_t vector, std::int64_t t = 0) {
   for (; t + kRows <= b.count; t += kRows) Tile::template run<kVectors, kRows>(b, vector, t);
-  if constexpr (kRows > 1) {
-    // What is left, in tiles of half the rows and single ones.
-    constexpr int kHalf = (kRows + 1) / 2;
-    for (; t + kHalf <= b.count; t += kHalf) Tile::template run<kVectors, kHalf>(b, vector, t);
-    if constexpr (kHalf > 1)
-      for (; t < b.count; ++t) Tile::template run<kVectors, 1>(b, vector, t);
-  }
+  if constexpr (kRows > 1) rows_of<Tile, kVectors, (kRows + 1) / 2>(b, vector, t);
 }
 
 // Few rows wait for memory: wide tiles, one stream a panel. Many rows share what a tile unpacks.

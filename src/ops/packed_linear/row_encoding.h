@@ -25,16 +25,21 @@ struct EncodedHalves {
   BF16 x[64];
 };
 
+// And as they are, also for BF16 weights.
+struct EncodedFloats {
+  float x[64];
+};
+
 constexpr std::int64_t kEncodedLength = 64;
 
 constexpr std::int64_t encoded_blocks(std::int64_t k) {
   // K-quants' panels are 256 long.
   return (k + 255) / 256 * 4;
 }
-// Of one row for products with weights of that type.
-constexpr std::int64_t encoded_bytes(DType weight, std::int64_t k) {
-  const std::size_t block = weight == DType::BF16 ? sizeof(EncodedHalves) : sizeof(EncodedInts);
-  return encoded_blocks(k) * static_cast<std::int64_t>(block);
+// Of one row.
+template <typename Encoded>
+constexpr std::int64_t encoded_bytes(std::int64_t k) {
+  return encoded_blocks(k) * static_cast<std::int64_t>(sizeof(Encoded));
 }
 
 }  // namespace millrace
