@@ -119,13 +119,21 @@ struct IntTile {
 
   template <int kWidth, int kHeight>
   MILLRACE_INLINE void run(const PackedBlock& b, std::int64_t vector, std::int64_t t) {
+    if (t == 0 && b.count <= 2 * kRows)
+      run_tile<kWidth, kHeight, true>(b, vector, t);
+    else
+      run_tile<kWidth, kHeight, false>(b, vector, t);
+  }
+
+  // kFromMemory: nobody has read these weights before, and products do not take long.
+  template <int kWidth, int kHeight, bool kFromMemory>
+  MILLRACE_INLINE void run_tile(const PackedBlock& b, std::int64_t vector, std::int64_t t) {
     const TileColumns<kWidth> columns = columns_at<kWidth>(b, vector);
     const EncodedInts* in[kHeight];
     for (int r = 0; r < kHeight; ++r)
       in[r] = reinterpret_cast<const EncodedInts*>(encoded_row(b, t + r));
     Floats total[kHeight][kWidth] = {};
     const std::int64_t blocks = (b.weight.k + Of::kLength - 1) / Of::kLength;
-    const bool from_memory = t == 0 && b.count <= 2 * kRows;
     for (std::int64_t i = 0; i < blocks; ++i) {
       const Panel* panel[kWidth];
       for (int v = 0; v < kWidth; ++v)
@@ -133,7 +141,7 @@ struct IntTile {
       for (int s = 0; s < kSubBlocks; ++s) {
         // Some lines at a time, so that products go on meanwhile; 2 KB ahead in each stream.
         constexpr std::size_t kShare = (sizeof(Panel) / 64 + kSubBlocks - 1) / kSubBlocks;
-        if (from_memory)
+        if constexpr (kFromMemory)
           for (int v = 0; v < kWidth; ++v)
             for (std::size_t line = 0; line < kShare; ++line)
               __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]) + 2048 +
