@@ -10,8 +10,8 @@ struct CpuFeatures {
   bool avx2 = false;    // with FMA, F16C and BMI2
   bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_bf16 = false;
-  // Products of BF16 pairs go at twice the rate of floats', as AMD's do; Intel's (Emerald Rapids,
-  // measured) go at half.
+  // Products of BF16 pairs go at twice the rate of floats', as AMD's do by its tables; Intel's
+  // (Emerald Rapids, measured) go at half.
   bool avx512_bf16_is_fast = false;
   bool avx512_vnni = false;
   bool amx_bf16 = false;  // present; a thread that uses it must first ask the kernel
