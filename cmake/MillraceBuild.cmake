@@ -74,9 +74,11 @@ function(millrace_isa_sources target)
   set(flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
   set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mbmi2
     -mprefer-vector-width=512)
-  # simd.h knows these two as AVX-512.
+  # simd.h knows these as AVX-512.
   set(flags_avx512_vnni ${flags_avx512} -mavx512vnni -DMILLRACE_ISA_avx512=1)
   set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16 -DMILLRACE_ISA_avx512=1)
+  set(flags_amx ${flags_avx512} -mamx-tile -mamx-int8 -mamx-bf16 -DMILLRACE_ISA_avx512=1)
+  set(flags_amx_emulated ${flags_avx512} -DMILLRACE_ISA_avx512=1)
   set(flags_neon_dot -march=armv8.2-a+dotprod)
   set(flags_neon_bf16 -march=armv8.2-a+bf16)
   # Everything is inlined here: with sanitizers -O3 would take minutes and gigabytes a source.

@@ -6,9 +6,12 @@
 
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/thread_pool.h"
 #include "cli/bench_batches.h"
+#include "cli/bench_peer.h"
 #include "cli/bench_report.h"
 #include "cli/bench_serve.h"
+#include "cli/bench_steps.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "device/open_device.h"
@@ -34,7 +37,10 @@ struct BenchOptions {
   std::int64_t decode_steps = 16;
   bool json = false;
   std::string svg;
-  std::optional<std::string> ops;  // time single ops whose case holds this text
+  std::string peer;                         // a program to measure beside
+  std::string peer_model;                   // its file, if it is another
+  std::vector<std::string> peer_arguments;  // further ones for it
+  std::optional<std::string> ops;           // time single ops whose case holds this text
 };
 
 // What was measured of it: copies on GPUs, arithmetic on CPUs.
@@ -89,128 +95,66 @@ Status bench_ops(const BenchOptions& options) {
   return {};
 }
 
-// Drives steps of random tokens through a runner and times them.
-class Bench {
- public:
-  Bench(EngineParts& parts, const BenchOptions& options) : parts_(parts), options_(options) {}
-
-  BenchRow prefill(std::int64_t tokens) {
-    std::vector<double> seconds;
-    for (int repetition = -1; repetition < options_.repetitions; ++repetition) {
-      SequenceMemory memory = open(tokens);
-      const Clock::time_point start = Clock::now();
-      extend(memory, tokens);
-      if (repetition >= 0) seconds.push_back(seconds_since(start));
-    }
-    BenchRow row;
-    row.test = fmt::format("prefill {}", tokens);
-    row.kind = "prefill";
-    row.tokens = tokens;
-    row.step_seconds = spread_of(std::move(seconds));
-    const std::int64_t chunk = parts_.sizes.limits.max_rows;
-    for (std::int64_t first = 0; first < tokens; first += chunk) {
-      const std::int64_t count = std::min(chunk, tokens - first);
-      const double context = static_cast<double>(first) + static_cast<double>(count + 1) / 2;
-      add_work(row, count, first + count == tokens ? 1 : 0, context);
-    }
-    // A prompt's keys and values are shared by its rows; counting them per row would flatter.
-    row.kv_bytes = static_cast<double>(tokens * geometry().kv_bytes_per_token());
-    return row;
-  }
-
-  BenchRow decode(std::int64_t batch, std::int64_t context) {
-    std::vector<SequenceMemory> memories;
-    for (std::int64_t i = 0; i < batch; ++i) {
-      memories.push_back(open(context + steps_in_all() + 1));
-      // The cache's content does not matter for speed: positions count as filled.
-      memories.back().appended(context);
-    }
-    std::vector<TokenId> tokens(static_cast<std::size_t>(batch));
-    std::vector<StepSpan> spans;
-    std::vector<double> seconds;
-    for (int repetition = -1; repetition < options_.repetitions; ++repetition) {
-      const Clock::time_point start = Clock::now();
-      for (std::int64_t step = 0; step < options_.decode_steps; ++step) {
-        spans.clear();
-        for (std::size_t i = 0; i < memories.size(); ++i) {
-          tokens[i] = next_token();
-          spans.push_back({&memories[i],
-                           {&tokens[i], 1},
-                           SpanKind::Decode,
-                           Logits::Last,
-                           parts_.runner->can_sample() ? &greedy_ : nullptr});
-        }
-        parts_.runner->run(spans);
-      }
-      if (repetition >= 0)
-        seconds.push_back(seconds_since(start) / static_cast<double>(options_.decode_steps));
-    }
-    BenchRow row;
-    row.test = fmt::format("decode b={} ctx={}", batch, context);
-    row.kind = "decode";
-    row.batch = batch;
-    row.context = context;
-    row.tokens = batch;
-    row.step_seconds = spread_of(std::move(seconds));
-    if (!parts_.device->uses_host_memory())
-      row.device_seconds = parts_.runner->time_repeats(static_cast<int>(options_.decode_steps));
-    add_work(row, batch, batch,
-             static_cast<double>(context) + static_cast<double>(steps_in_all()) / 2 + 1);
-    return row;
-  }
-
- private:
-  std::int64_t steps_in_all() const { return options_.decode_steps * (options_.repetitions + 1); }
-  CacheGeometry geometry() const { return parts_.cache->geometry(); }
-
-  SequenceMemory open(std::int64_t tokens) {
-    std::optional<SequenceMemory> memory =
-        SequenceMemory::open(*parts_.cache, parts_.sizes.context);
-    check(memory && memory->reserve(tokens), "the bench's cache is too small");
-    return std::move(*memory);
-  }
-
-  void extend(SequenceMemory& memory, std::int64_t tokens) {
-    std::vector<TokenId> chunk;
-    for (std::int64_t first = 0; first < tokens;) {
-      const std::int64_t count = std::min(parts_.sizes.limits.max_rows, tokens - first);
-      chunk.resize(static_cast<std::size_t>(count));
-      for (TokenId& token : chunk) token = next_token();
-      first += count;
-      const StepSpan span = {&memory, chunk, SpanKind::Prefill,
-                             first == tokens ? Logits::Last : Logits::None,
-                             first == tokens && parts_.runner->can_sample() ? &greedy_ : nullptr};
-      parts_.runner->run({&span, 1});
-    }
-  }
-
-  void add_work(BenchRow& row, std::int64_t rows, std::int64_t logit_rows, double context) {
-    const Lfm2::Work work = parts_.model->work(rows, logit_rows, context, parts_.sizes.kv_dtype);
-    row.weight_bytes += work.weight_bytes;
-    row.kv_bytes += work.kv_bytes;
-    row.flops += work.flops;
-  }
-
-  TokenId next_token() {
-    random_ = random_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<TokenId>((random_ >> 33) %
-                                static_cast<std::uint64_t>(parts_.files.config.vocab));
-  }
-
-  EngineParts& parts_;
-  const BenchOptions& options_;
-  SampleRow greedy_;
-  std::uint64_t random_ = 1;
+// What is to be measured, and what was.
+struct Measured {
+  StepTest test;
+  std::vector<double> seconds;     // of a step, a repetition each
+  std::vector<double> peer_rates;  // tokens a second
+  double device_seconds = 0;
 };
+
+std::vector<Measured> tests_of(const BenchOptions& options) {
+  std::vector<Measured> tests;
+  for (const std::int64_t tokens : options.prefill) tests.push_back({{.prefill = tokens}, {}, {}});
+  for (const std::int64_t context : options.contexts)
+    for (const std::int64_t batch : options.batches)
+      tests.push_back(
+          {{.batch = batch, .context = context, .steps = options.decode_steps}, {}, {}});
+  return tests;
+}
+
+// The peer, if one is asked for: on the same file, with the same number of threads.
+Result<std::optional<LlamaBench>> make_peer(const BenchOptions& options, const std::string& model) {
+  if (options.peer.empty()) return std::nullopt;
+  const std::string& file = options.peer_model.empty() ? model : options.peer_model;
+  if (!file.ends_with(".gguf"))
+    return fail(ErrorCode::InvalidArgument,
+                "--peer: llama-bench reads GGUF files, {} is none; `millrace quantize` makes one "
+                "for both, or name the peer's with --peer-model",
+                file);
+  const int threads = options.model.threads > 0 ? options.model.threads : available_cores();
+  return LlamaBench({options.peer, file, threads, options.peer_arguments});
+}
+
+// Tests take turns, and each with the peer's, so that what disturbs the machine disturbs all.
+Status run_tests(StepBench& bench, std::optional<LlamaBench>& peer, int repetitions,
+                 std::vector<Measured>& tests) {
+  Progress progress("benchmarking", tests.size() * static_cast<std::size_t>(repetitions + 1),
+                    Progress::Unit::Items);
+  for (int repetition = -1; repetition < repetitions; ++repetition) {  // the first warms up
+    for (Measured& measured : tests) {
+      const StepTest& test = measured.test;
+      const double seconds = bench.run(test);
+      if (repetition >= 0) measured.seconds.push_back(seconds);
+      if (repetition + 1 == repetitions) measured.device_seconds = bench.device_seconds(test);
+      if (peer && repetition >= 0 && test.batch == 1)
+        measured.peer_rates.push_back(MILLRACE_TRY(
+            peer->run({.prefill = test.prefill, .context = test.context, .steps = test.steps})));
+      progress.advance(1);
+    }
+  }
+  return {};
+}
 
 Status bench(const BenchOptions& options) {
   const auto largest = [](const std::vector<std::int64_t>& values) {
     return values.empty() ? std::int64_t{1} : *std::max_element(values.begin(), values.end());
   };
   EngineOptions engine = MILLRACE_TRY(options.model.resolve());
+  std::optional<LlamaBench> peer = MILLRACE_TRY(make_peer(options, engine.model));
   const Clock::time_point start = Clock::now();
   LoadedModel files = MILLRACE_TRY(load_model(engine.model, engine.load));
-  const std::int64_t decode_tokens = options.decode_steps * (options.repetitions + 1) + 1;
+  const std::int64_t decode_tokens = options.decode_steps + 1;
   if (engine.context == 0)
     engine.context =
         std::min(files.config.max_position,
@@ -234,20 +178,17 @@ Status bench(const BenchOptions& options) {
   report.read_gb_s = ceilings.read_gb_s;
   report.peak_gflop_s = ceilings.gflop_s;
 
-  Bench run(*parts, options);
-  const std::size_t tests =
-      options.prefill.size() + options.batches.size() * options.contexts.size();
-  Progress progress("benchmarking", tests, Progress::Unit::Items);
-  for (const std::int64_t tokens : options.prefill) {
-    report.rows.push_back(run.prefill(tokens));
-    progress.advance(1);
+  StepBench steps(*parts);
+  std::vector<Measured> tests = tests_of(options);
+  MILLRACE_TRY(run_tests(steps, peer, options.repetitions, tests));
+  for (Measured& measured : tests) {
+    BenchRow row = steps.row_of(measured.test);
+    row.step_seconds = spread_of(std::move(measured.seconds));
+    row.peer_rate = spread_of(std::move(measured.peer_rates));
+    row.device_seconds = measured.device_seconds;
+    report.rows.push_back(std::move(row));
   }
-  for (const std::int64_t context : options.contexts) {
-    for (const std::int64_t batch : options.batches) {
-      report.rows.push_back(run.decode(batch, context));
-      progress.advance(1);
-    }
-  }
+  if (peer) report.peer = peer->name();
   if (options.json)
     fmt::print("{}\n", as_json(report).dump(2));
   else
@@ -295,6 +236,15 @@ Command add_bench(CLI::App& app) {
   bench_app->add_option("--decode-steps", options->decode_steps, "Steps of one repetition")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
+  bench_app->add_option("--peer", options->peer,
+                        "llama.cpp's llama-bench: measure it too, by turns with the same GGUF "
+                        "file and threads, and print the ratio");
+  bench_app->add_option("--peer-model", options->peer_model, "GGUF file for the peer, if another");
+  bench_app
+      ->add_option("--peer-argument", options->peer_arguments,
+                   "A further argument for the peer; may be given several times: "
+                   "--peer-argument=-fa --peer-argument=1")
+      ->allow_extra_args(false);
   auto batches = std::make_shared<BatchOptions>();
   bench_app
       ->add_option("--concurrency", batches->concurrency,

@@ -36,6 +36,7 @@ std::string as_table(const BenchReport& report) {
       report.device, report.threads, format_seconds(report.load_seconds), report.read_gb_s);
   if (report.peak_gflop_s > 0)
     out += fmt::format(", {:.0f} GFLOP/s (f32 FMA)", report.peak_gflop_s);
+  if (!report.peer.empty()) out += fmt::format("\npeer: {}", report.peer);
   out += "\n\n";
   out += fmt::format("{:<24} {:>10} {:>12} {:>19} {:>9} {:>9} {:>14}\n", "test", "tok/s",
                      "ms a step", "[min, max]", "GB/s", "GFLOP/s", "of limit");
@@ -45,6 +46,10 @@ std::string as_table(const BenchReport& report) {
   if (device_times) {
     out.pop_back();
     out += fmt::format(" {:>12} {:>12}\n", "device ms", "device GB/s");
+  }
+  if (!report.peer.empty()) {
+    out.pop_back();
+    out += fmt::format(" {:>10} {:>17} {:>7}\n", "peer tok/s", "[min, max]", "ratio");
   }
   for (const BenchRow& row : report.rows) {
     const Fraction fraction = fraction_of_limit(report, row);
@@ -57,6 +62,12 @@ std::string as_table(const BenchReport& report) {
       out.pop_back();
       out += fmt::format(" {:>12.4f} {:>12.1f}\n", row.device_seconds * 1e3,
                          (row.weight_bytes + row.kv_bytes) / row.device_seconds / 1e9);
+    }
+    if (row.ratio() > 0) {
+      out.pop_back();
+      out += fmt::format(" {:>10.1f} {:>17} {:>6.2f}x\n", row.peer_rate.median,
+                         fmt::format("[{:.1f}, {:.1f}]", row.peer_rate.min, row.peer_rate.max),
+                         row.ratio());
     }
   }
   return out;
@@ -84,8 +95,14 @@ Json as_json(const BenchReport& report) {
                     {"gflop_per_second", row.gflop_s()},
                     {"fraction", fraction.value},
                     {"limit", fraction.of}});
+    if (row.ratio() > 0) {
+      rows.back()["peer_tokens_per_second"] = {
+          {"median", row.peer_rate.median}, {"min", row.peer_rate.min}, {"max", row.peer_rate.max}};
+      rows.back()["ratio"] = row.ratio();
+    }
   }
   return {{"model", report.model},
+          {"peer", report.peer.empty() ? Json() : Json(report.peer)},
           {"device", report.device},
           {"weights", report.weights},
           {"threads", report.threads},
@@ -115,8 +132,9 @@ std::string as_svg(const BenchReport& report) {
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n"
       "<text x=\"16\" y=\"26\" font-size=\"16\" font-weight=\"600\">{2} ({3})</text>\n"
       "<text x=\"16\" y=\"46\" fill=\"#555\">{4}, {5} threads. Bar: share of what memory or "
-      "arithmetic allows here.</text>\n",
-      kWidth, height, escape(report.model), report.weights, escape(report.device), report.threads);
+      "arithmetic allows here{6}.</text>\n",
+      kWidth, height, escape(report.model), report.weights, escape(report.device), report.threads,
+      report.peer.empty() ? "" : "; line: " + escape(report.peer));
   const int full = kWidth - kLeft - 150;
   for (int i = 0; i < rows; ++i) {
     const BenchRow& row = report.rows[static_cast<std::size_t>(i)];
@@ -131,6 +149,11 @@ std::string as_svg(const BenchReport& report) {
         kLeft - 10, y + 16, escape(row.test), kLeft, y, full, kBar, kLeft, y, share * full, kBar,
         row.kind == "prefill" ? "#c2703d" : "#3d6fc2", kLeft + full + 8, y + 16,
         row.tokens_per_second(), fraction.value * 100, fraction.of);
+    if (row.ratio() > 0)  // a line where the peer's bar would end
+      out += fmt::format(
+          "<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\" stroke=\"#222\" "
+          "stroke-width=\"2\"/>\n",
+          kLeft + std::clamp(share / row.ratio(), 0.0, 1.0) * full, y - 2, y + kBar + 2);
   }
   return out + "</svg>\n";
 }

@@ -21,10 +21,13 @@ struct BenchRow {
   std::int64_t context = 0;  // cached positions before the step
   std::int64_t tokens = 0;   // computed by one step
   Spread step_seconds;
+  Spread peer_rate;           // tokens a second of the peer at the same; 0: not measured
   double device_seconds = 0;  // of one step without the host between steps; 0: not measured
   double weight_bytes = 0, kv_bytes = 0, flops = 0;  // counted, of one step
 
   double tokens_per_second() const { return static_cast<double>(tokens) / step_seconds.median; }
+  // How many times as fast as the peer; 0: not measured.
+  double ratio() const { return peer_rate.median > 0 ? tokens_per_second() / peer_rate.median : 0; }
   double gb_s() const { return (weight_bytes + kv_bytes) / step_seconds.median / 1e9; }
   double gflop_s() const { return flops / step_seconds.median / 1e9; }
 };
@@ -38,6 +41,7 @@ struct BenchReport {
   double load_seconds = 0;
   double read_gb_s = 0;  // ceilings of this machine, measured in this run
   double peak_gflop_s = 0;
+  std::string peer;  // what it calls itself; empty: none
   std::vector<BenchRow> rows;
 };
 

@@ -70,7 +70,8 @@ CLI::Option* ModelOptions::add_to(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_flag(
       "--self-test,!--no-self-test", self_test,
-      "Run every chosen kernel against its reference before it is used; by default on GPUs");
+      "Run every chosen kernel against its reference before it is used; by default on GPUs "
+      "and CPUs with AMX");
   return model_option;
 }
 

@@ -20,6 +20,8 @@ struct QuantizeOptions {
   std::string out;
   std::string type;
   std::string name;
+  std::string load_format = "auto";
+  std::uint64_t dummy_seed = 0;
   bool allow_requantize = false;
   bool force = false;
   bool dry_run = false;
@@ -115,11 +117,15 @@ Status quantize(const QuantizeOptions& options) {
   MILLRACE_TRY(check_out(options));
   const FileType* type = find_file_type(options.type);
   if (type == nullptr) return fail(ErrorCode::InvalidArgument, "--type: found '{}'", options.type);
-  const std::string path = MILLRACE_TRY(local_model(options.model));
+  const bool made_up = options.load_format == "dummy";
+  const std::string path = made_up ? options.model : MILLRACE_TRY(local_model(options.model));
   const GgufPlan plan = MILLRACE_TRY(plan_gguf(
       path, {.type = type,
              .name = options.name.empty() ? name_of_hub_model(options.model) : options.name,
-             .allow_requantize = options.allow_requantize}));
+             .allow_requantize = options.allow_requantize,
+             .load = {.format = made_up ? LoadFormat::Dummy : LoadFormat::Auto,
+                      .dummy_seed = options.dummy_seed,
+                      .dummy_dtype = {}}}));
   const auto start = std::chrono::steady_clock::now();
   std::uint64_t file_bytes = 0;
   if (!options.dry_run) {
@@ -152,6 +158,14 @@ Command add_quantize(CLI::App& app) {
   quantize_app->add_option("--name", options->name, "The model's name in the file");
   quantize_app->add_option("--threads", options->threads, "Threads; 0: all cores")
       ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  quantize_app
+      ->add_option("--load-format", options->load_format,
+                   "auto, or dummy: random weights for a config.json or a known model's name, for "
+                   "measuring speed")
+      ->check(CLI::IsMember({"auto", "dummy"}))
+      ->capture_default_str();
+  quantize_app->add_option("--dummy-seed", options->dummy_seed, "Seed of such weights")
       ->capture_default_str();
   quantize_app->add_flag("--allow-requantize", options->allow_requantize,
                          "Take weights that are quantized already");

@@ -101,14 +101,16 @@ std::int64_t GgufPlan::bytes() const {
 Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& options) {
   GgufPlan plan;
   ModelConfig config;
-  if (fs::path(path).extension() == ".gguf") {
+  const bool made_up = options.load.format != LoadFormat::Auto;
+  if (!made_up && fs::path(path).extension() == ".gguf") {
     GgufModel model = MILLRACE_TRY(open_gguf(path));
     config = MILLRACE_TRY(config_from_gguf(model));
     plan.source = std::move(model.checkpoint);
     MILLRACE_TRY(plan_tensors(config, options, plan));
     plan.keys = keys_of_gguf(model.metadata, *options.type, options.name);
   } else {
-    LoadedModel model = MILLRACE_TRY(describe_model(path, {}));
+    LoadedModel model =
+        MILLRACE_TRY(made_up ? load_model(path, options.load) : describe_model(path, {}));
     if (!model.checkpoint)
       return fail(ErrorCode::NotFound, "{}: no weights (model.safetensors) in this folder", path);
     config = model.config;
@@ -119,6 +121,7 @@ Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& optio
         keys_of_folder(path, model, *options.type,
                        options.name.empty() ? name_of_folder(path) : options.name, plan.notes));
   }
+  if (made_up) plan.notes.push_back("random weights: for measuring speed");
   note_left_out(plan);
   note_replaced(*options.type, plan);
   if (config.conv_bias)

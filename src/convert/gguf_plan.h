@@ -9,6 +9,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/gguf_writer.h"
 #include "convert/file_type.h"
+#include "engine/load.h"
 
 namespace millrace {
 
@@ -32,10 +33,11 @@ struct GgufPlanOptions {
   const FileType* type = nullptr;
   std::string name;               // general.name; empty: the GGUF file's own, or the folder's
   bool allow_requantize = false;  // from one quantised type to another, at the price of both
+  LoadOptions load;               // of a folder: random weights instead of its own
 };
 
-// `path` is a folder in Hugging Face layout or a GGUF file. Of a vision-language model the text
-// model alone.
+// `path` is a folder in Hugging Face layout, a GGUF file, or what load_model() makes weights for.
+// Of a vision-language model the text model alone.
 Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& options);
 
 // Tensors, weights and bytes of one type.

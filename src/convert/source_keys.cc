@@ -61,6 +61,7 @@ Result<GgufKeys> keys_of_folder(const std::string& folder, const LoadedModel& mo
     for (const std::string& lost : exported.lost)
       notes.push_back(fmt::format("GGUF cannot say: {}", lost));
   } else {
+    keys.put_string("tokenizer.ggml.model", "no_vocab");  // llama.cpp asks for it
     notes.push_back("no tokenizer.json: the file has no vocabulary");
   }
   if (model.chat_template)

@@ -66,7 +66,7 @@ struct EngineOptions {
   Accuracy accuracy = Accuracy::Fast;
   KernelOverrides kernels;
   // Every kernel that is chosen first runs against its reference: see ops/kernel_trials.h. Unset:
-  // on GPUs.
+  // on GPUs and on CPUs with AMX.
   std::optional<bool> self_test;
 };
 

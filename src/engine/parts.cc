@@ -109,11 +109,16 @@ Result<std::unique_ptr<EngineParts>> make_parts(LoadedModel files, const EngineO
         MILLRACE_TRY(bind_weights(files.config, files.checkpoint, *parts->device));
     std::optional<KernelTrials> trials;
     const bool emulated = options.device.starts_with("emulated");
-    if (options.self_test.value_or(!parts->device->uses_host_memory() && !emulated))
+    // Of CPUs only those with AMX, whose kernels have not met a processor yet.
+    const CpuFeatures& cpu = parts->device->traits().cpu;
+    const bool is_tested =
+        parts->device->uses_host_memory() ? cpu.amx_int8 || cpu.amx_bf16 : !emulated;
+    if (options.self_test.value_or(is_tested))
       trials.emplace(*parts->device, activation_dtype(*parts->device, files.config));
     KernelOverrides kernels = options.kernels;
     if (options.accuracy == Accuracy::Exact)  // do without, unless one is asked for by name
-      kernels.emplace(PackedLinear::kName, "none");
+      for (const std::string_view op : {PackedLinear::kName, PackedExperts::kName})
+        kernels.emplace(op, "none");
     parts->model.emplace(
         MILLRACE_TRY(Lfm2::make(files.config, std::move(weights), *parts->device, sizes.kv_dtype,
                                 sizes.context, kernels, trials ? &*trials : nullptr)));

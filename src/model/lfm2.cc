@@ -277,17 +277,23 @@ Lfm2::Ends Lfm2::blocks(const StepInput& input, Workspace& workspace, const Cach
                         .scale = static_cast<float>(config_.moe->scale)},
                        stream);
     if (observer) observer->on_experts(layer, workspace.chosen, workspace.chosen_weights, rows);
-    weights.kernel->launch({.in = u,
-                            .experts = weights.experts.data(),
-                            .expert_count = config_.moe->experts,
-                            .chosen = workspace.chosen,
-                            .weights = workspace.chosen_weights,
-                            .top_k = config_.moe->top_k,
-                            .out = x,
-                            .rows = rows,
-                            .width = config_.moe->width,
-                            .workspace = workspace.expert_memory},
-                           stream);
+    const auto launch = [&](const auto& kernel, const auto& experts) {
+      kernel.launch({.in = u,
+                     .experts = experts.data(),
+                     .expert_count = config_.moe->experts,
+                     .chosen = workspace.chosen,
+                     .weights = workspace.chosen_weights,
+                     .top_k = config_.moe->top_k,
+                     .out = x,
+                     .rows = rows,
+                     .width = config_.moe->width,
+                     .workspace = workspace.expert_memory},
+                    stream);
+    };
+    if (weights.packed_kernel)
+      launch(*weights.packed_kernel, weights.packed);
+    else
+      launch(*weights.kernel, weights.experts);
   };
 
   // 4.1

@@ -43,19 +43,22 @@ class Chooser {
     return spec ? *spec : nullptr;
   }
 
-  // A kernel that reads packed weights, if there is one beside the reference.
-  const KernelSpec<PackedLinear>* packed(const PackedLinear::Key& key) {
-    const bool forced = overrides_.contains(PackedLinear::kName);
-    if (!forced && overrides_.contains(Linear::kName)) return nullptr;
-    const auto choice = choose_kernel<PackedLinear>(key, traits_, overrides_);
+  // A kernel that reads packed weights, if there is one beside the reference. Plain: the op that it
+  // stands in for.
+  template <typename Op, typename Plain>
+  const KernelSpec<Op>* packed(const typename Op::Key& key) {
+    const bool forced = overrides_.contains(Op::kName);
+    if (!forced && overrides_.contains(Plain::kName)) return nullptr;
+    const auto choice = choose_kernel<Op>(key, traits_, overrides_);
     if (!choice || (choice->spec->priority == Priority::Reference && !forced)) return nullptr;
-    const KernelSpec<PackedLinear>* spec = find<PackedLinear>(key);
+    const KernelSpec<Op>* spec = find<Op>(key);
     return spec && (forced || spec->priority != Priority::Reference) ? spec : nullptr;
   }
 
   Status choose(MatrixWeight& matrix) {
     const TensorView& weight = matrix.weight;
-    matrix.packed_kernel = packed({weight.dtype, activation_, weight.shape[0], weight.shape[1]});
+    matrix.packed_kernel =
+        packed<PackedLinear, Linear>({weight.dtype, activation_, weight.shape[0], weight.shape[1]});
     if (matrix.packed_kernel) return {};
     matrix.kernel = MILLRACE_TRY(choose<Linear>(
         {matrix.weight.dtype, activation_, matrix.weight.shape[0], matrix.weight.shape[1]}));
@@ -177,8 +180,11 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
     for (MatrixWeight* matrix : matrices_of(layer)) MILLRACE_TRY(chooser.choose(*matrix));
     if (layer.moe) {
       const ExpertView& expert = layer.moe->experts.front();
-      layer.moe->kernel = MILLRACE_TRY(chooser.choose<MoeExperts>(
-          {expert.w1.dtype, expert.w2.dtype, activation, config_.hidden, config_.moe->width}));
+      const MoeExperts::Key key = {expert.w1.dtype, expert.w2.dtype, activation, config_.hidden,
+                                   config_.moe->width};
+      layer.moe->packed_kernel = chooser.packed<PackedExperts, MoeExperts>(key);
+      if (!layer.moe->packed_kernel)
+        layer.moe->kernel = MILLRACE_TRY(chooser.choose<MoeExperts>(key));
     }
   }
   return chooser.choose(weights_.head);

@@ -7,9 +7,9 @@
 
 namespace millrace {
 
-// Packs every matrix that has a kernel for it into memory of the device (a CPU), which `weights`
-// then owns, and lets go of the pages of the checkpoint that it was read from. Takes about as long
-// as copying the weights; shows its progress.
+// Packs every matrix, and every expert of `weights`, that has a kernel for it into memory of the
+// device (a CPU), which `weights` then owns, and lets go of the pages of the checkpoint that it was
+// read from. Takes about as long as copying the weights; shows its progress.
 void pack_weights(std::span<MatrixWeight* const> matrices, ModelWeights& weights, Device& device);
 
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include "model/config.h"
 #include "ops/linear/linear.h"
 #include "ops/moe_experts/moe_experts.h"
+#include "ops/packed_experts/packed_experts.h"
 #include "ops/packed_linear/packed_linear.h"
 #include "tensor/tensor_view.h"
 
@@ -50,6 +51,9 @@ struct MoeWeights {
   const float* bias = nullptr;
   std::vector<ExpertView> experts;
   const KernelSpec<MoeExperts>* kernel = nullptr;  // set by Lfm2::make
+  // As in MatrixWeight.
+  const KernelSpec<PackedExperts>* packed_kernel = nullptr;
+  std::vector<PackedExpertView> packed;
 };
 
 struct LayerWeights {

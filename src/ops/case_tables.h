@@ -12,6 +12,7 @@ std::vector<OpCase> embedding_cases();
 std::vector<OpCase> gather_rows_cases();
 std::vector<OpCase> rms_norm_cases();
 std::vector<OpCase> linear_cases();
+std::vector<OpCase> packed_experts_cases();
 std::vector<OpCase> packed_linear_cases();
 std::vector<OpCase> short_conv_cases();
 std::vector<OpCase> rope_kv_cases();

@@ -14,6 +14,7 @@
 #include "ops/norm_linear/norm_linear.h"
 #include "ops/norm_short_conv/norm_short_conv.h"
 #include "ops/norm_swiglu/norm_swiglu.h"
+#include "ops/packed_experts/packed_experts.h"
 #include "ops/packed_linear/packed_linear.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope_kv/rope_kv.h"
@@ -35,6 +36,7 @@ std::span<const OpTable> all_op_tables() {
       {SiluMul::kName, silu_mul_cases()},
       {MoeRoute::kName, moe_route_cases()},
       {MoeExperts::kName, moe_experts_cases()},
+      {PackedExperts::kName, packed_experts_cases()},
       {NormLinear::kName, norm_linear_cases()},
       {NormShortConv::kName, norm_short_conv_cases()},
       {NormSwiglu::kName, norm_swiglu_cases()},

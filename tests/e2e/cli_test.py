@@ -115,6 +115,46 @@ class Cli(unittest.TestCase):
         for row in report["rows"]:
             self.assertGreater(row["fraction"], 0)
 
+    def test_bench_beside_a_peer(self):
+        """A program that reports as llama-bench does: what it is asked, whose turn it is, what is made of it."""
+        gguf = GOLDEN / "dense_f32/gguf/dense_f32-Q8_0.gguf"
+        with tempfile.TemporaryDirectory() as folder:
+            peer = pathlib.Path(folder, "llama-bench")
+            calls = pathlib.Path(folder, "calls")
+            peer.write_text(f"""#!{sys.executable}
+import json, sys
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+open({str(calls)!r}, "a").write(json.dumps(arguments) + "\\n")
+if arguments.get("-fa") == "broken":
+    sys.exit("no such model")
+row = {{"build_commit": "abc", "build_number": 7, "model_type": "lfm2", "backends": "CPU", "n_prompt": int(arguments["-p"]),
+       "n_gen": int(arguments["-n"]), "n_depth": int(arguments.get("-d", 0)), "avg_ts": 0.5}}
+if arguments.get("-fa") == "other":
+    row["n_prompt"] += 1
+print(json.dumps([row]))
+""")
+            peer.chmod(0o755)
+            command = ["bench", str(gguf), "--prefill", "16", "--batch", "1,2", "--context-sizes", "0,32", "-r", "2",
+                       "--decode-steps", "2", "--threads", "1", "--peer", str(peer)]
+            report = json.loads(run(*command, "--json", "--peer-argument=-fa", "--peer-argument=1").stdout)
+            self.assertEqual(report["peer"], "llama.cpp abc (7), lfm2, CPU")
+            asked = [json.loads(line) for line in calls.read_text().splitlines()]
+            self.assertEqual([(a["-p"], a["-n"], a.get("-d")) for a in asked],
+                             [("16", "0", None), ("0", "2", None), ("0", "2", "32")] * 2)
+            self.assertTrue(all(a["-m"] == str(gguf) and a["-t"] == "1" and a["-fa"] == "1" for a in asked))
+            for row in report["rows"]:
+                if row["batch"] == 1:
+                    self.assertAlmostEqual(row["ratio"], row["tokens_per_second"] / 0.5)
+                else:  # llama-bench decodes one sequence
+                    self.assertNotIn("ratio", row)
+            table = run(*command).stdout
+            self.assertIn("peer: llama.cpp abc (7), lfm2, CPU", table)
+            self.assertIn("ratio", table)
+            self.assertIn("no such model", run(*command, "--peer-argument=-fa", "--peer-argument=broken", status=7).stderr)
+            self.assertIn("n_prompt 17", run(*command, "--peer-argument=-fa", "--peer-argument=other", status=5).stderr)
+            self.assertIn("--peer-model", run("bench", NANO, "--peer", str(peer), status=2).stderr)
+            self.assertIn("/none", run(*command[:-1], "/none", status=3).stderr)
+
     def test_doctor(self):
         report = json.loads(run("doctor", "--json").stdout)
         for what in ("version", "processor", "instruction sets", "memory", "NVIDIA GPUs", "AMD GPUs", "model cache"):

@@ -53,6 +53,24 @@ class Quantize(unittest.TestCase):
         first, last = json.loads(data[8:8 + length])["logits"]["data_offsets"]
         return struct.unpack(f"<{(last - first) // 4}f", data[8 + length + first:8 + length + last])
 
+    def test_random_weights_for_a_config(self):
+        """A file for two engines to be timed on: no checkpoint, no vocabulary, full shapes."""
+        config = ROOT / "tests/data/golden/dense_bf16/config.json"
+        sizes = []
+        for seed in ("1", "1", "2"):
+            out = self.folder / "dummy.gguf"
+            done = json.loads(run("quantize", config, out, "-t", "q8_0", "--load-format", "dummy", "--dummy-seed", seed, "--force",
+                                  "--json").stdout)
+            self.assertTrue(any("random weights" in note for note in done["notes"]), done["notes"])
+            sizes.append(out.read_bytes())
+        self.assertEqual(sizes[0], sizes[1])
+        self.assertEqual(len(sizes[0]), len(sizes[2]))
+        self.assertNotEqual(sizes[0], sizes[2])
+        rows = json.loads(run("bench", out, "--prefill", "16", "--batch", "1", "--context-sizes", "0", "-r", "1", "--decode-steps",
+                              "2", "--json").stdout)["rows"]
+        self.assertEqual(len(rows), 2)
+        run("quantize", config, self.folder / "dummy2.gguf", "-t", "q8_0", status=2)
+
     def test_every_type_runs(self):
         mean = sum(self.source) / len(self.source)
         spread = (sum((x - mean) ** 2 for x in self.source) / len(self.source)) ** 0.5

@@ -25,7 +25,9 @@ SmallStack::SmallStack(const std::string& folder, const StackOptions& options) :
   is_exact_ =
       options.device == "cpu" || !is_narrow_ || options.kernels == exact_kernels(options.device);
   KernelOverrides kernels = options.kernels;
-  if (!options.fast) kernels.emplace(PackedLinear::kName, "none");
+  if (!options.fast)
+    for (const std::string_view op : {PackedLinear::kName, PackedExperts::kName})
+      kernels.emplace(op, "none");
   model_.emplace(value_or_die(Lfm2::make(std::move(config), std::move(weights), *device_,
                                          options.kv_dtype, options.context, kernels)));
   const std::int64_t blocks = (options.context + 15) / 16;

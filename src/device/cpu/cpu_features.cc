@@ -10,6 +10,8 @@
 #include <sys/auxv.h>
 #elif defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace millrace {
@@ -24,6 +26,16 @@ std::string cpu_model_name() {
   }
   return "unknown CPU";
 }
+
+#if defined(__x86_64__)
+// AMX's registers are large, so that Linux saves them for programs alone that have asked (5.16 and
+// later); threads of this one, there already or not, then have it too.
+bool may_use_amx() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
 
 }  // namespace
 
@@ -41,8 +53,11 @@ CpuFeatures detect_cpu_features() {
   features.avx512_vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-    features.amx_bf16 = (d >> 22) & 1u;
-    features.amx_int8 = (d >> 25) & 1u;
+    const bool has_tiles = (d >> 24) & 1u;
+    if (has_tiles && may_use_amx()) {
+      features.amx_bf16 = (d >> 22) & 1u;
+      features.amx_int8 = (d >> 25) & 1u;
+    }
   }
   // F16C has no name in older compilers' lists: CPUID leaf 1, ECX bit 29.
   if (__get_cpuid(1, &a, &b, &c, &d)) features.avx2 = features.avx2 && ((c >> 29) & 1u);

@@ -14,7 +14,7 @@ struct CpuFeatures {
   // (Emerald Rapids, measured) go at half.
   bool avx512_bf16_is_fast = false;
   bool avx512_vnni = false;
-  bool amx_bf16 = false;  // present; a thread that uses it must first ask the kernel
+  bool amx_bf16 = false;  // present, and the operating system has given leave
   bool amx_int8 = false;
   bool neon = false;
   bool neon_dot = false;

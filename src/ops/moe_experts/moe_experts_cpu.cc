@@ -6,49 +6,12 @@
 #include "device/cpu/cpu_device.h"
 #include "ops/isa.h"
 #include "ops/linear/linear_block.h"
+#include "ops/moe_experts/expert_pairs.h"
 #include "ops/moe_experts/moe_experts_kernels.h"
 #include "ops/silu_mul/silu_mul_kernels.h"
 
 namespace millrace {
 namespace {
-
-// Where everything lies in MoeExpertsParams::workspace.
-struct Layout {
-  float* gate;          // [pairs][width]
-  float* up;            // [pairs][width]
-  float* down;          // [pairs][hidden]
-  std::int32_t* row;    // [pairs]: token of each pair, pairs ordered by expert
-  std::int32_t* place;  // [rows*top_k]: pair of each (token, choice)
-  std::int32_t* first;  // [experts + 1]: first pair of each expert
-  std::int32_t* used;   // [experts]: experts that have pairs
-  int used_count;
-};
-
-Layout group_by_expert(const MoeExpertsParams& p) {
-  const std::int64_t pairs = p.rows * p.top_k;
-  Layout l = {};
-  l.gate = static_cast<float*>(p.workspace);
-  l.up = l.gate + pairs * p.width;
-  l.down = l.up + pairs * p.width;
-  l.row = reinterpret_cast<std::int32_t*>(l.down + pairs * p.in.columns);
-  l.place = l.row + pairs;
-  l.first = l.place + pairs;
-  l.used = l.first + p.expert_count + 1;
-  std::fill_n(l.first, p.expert_count + 1, 0);
-  for (std::int64_t i = 0; i < pairs; ++i) ++l.first[p.chosen[i] + 1];
-  for (int e = 0; e < p.expert_count; ++e) {
-    if (l.first[e + 1] > 0) l.used[l.used_count++] = e;
-    l.first[e + 1] += l.first[e];
-  }
-  for (std::int64_t i = 0; i < pairs; ++i) {
-    const std::int32_t pair = l.first[p.chosen[i]]++;
-    l.row[pair] = static_cast<std::int32_t>(i / p.top_k);
-    l.place[i] = pair;
-  }
-  for (int e = p.expert_count; e > 0; --e) l.first[e] = l.first[e - 1];
-  l.first[0] = 0;
-  return l;
-}
 
 LinearBlock product(const TensorView& weight, std::int64_t count) {
   LinearBlock block = {};
@@ -63,57 +26,47 @@ LinearBlock product(const TensorView& weight, std::int64_t count) {
 template <LinearBlockFn kBlock, void (*kSiluRow)(const SiluMulParams&, std::int64_t)>
 void run_experts(const MoeExpertsParams& p, Stream& stream) {
   ThreadPool& pool = pool_of(stream);
-  const Layout l = group_by_expert(p);
+  const ExpertPairs pairs = group_by_expert(p);
   const std::int64_t hidden = p.in.columns;
-  const std::int64_t pairs = p.rows * p.top_k;
+  const std::int64_t count = p.rows * p.top_k;
   const std::int64_t wide_blocks = (p.width + kLinearColumns - 1) / kLinearColumns;
   const std::int64_t hidden_blocks = (hidden + kLinearColumns - 1) / kLinearColumns;
 
   // Tasks: every used expert's blocks of W1, then of W3.
-  pool.run(l.used_count * wide_blocks * 2, [&](std::int64_t task) {
+  pool.run(pairs.used_count * wide_blocks * 2, [&](std::int64_t task) {
     const std::int64_t part = task % (2 * wide_blocks);
-    const int e = l.used[task / (2 * wide_blocks)];
+    const int e = pairs.used[task / (2 * wide_blocks)];
     const bool is_up = part >= wide_blocks;
-    const std::int64_t first_pair = l.first[e];
-    LinearBlock block =
-        product(is_up ? p.experts[e].w3 : p.experts[e].w1, l.first[e + 1] - first_pair);
+    const std::int64_t first_pair = pairs.first[e];
+    LinearBlock block = product(is_up ? p.experts[e].w3 : p.experts[e].w1, pairs.count_of(e));
     block.first = part % wide_blocks * kLinearColumns;
     block.last = std::min(p.width, block.first + kLinearColumns);
     block.in = p.in.row<float>(0);
     block.in_stride = p.in.stride;
-    block.in_rows = l.row + first_pair;
-    block.out = (is_up ? l.up : l.gate) + first_pair * p.width;
+    block.in_rows = pairs.row + first_pair;
+    block.out = (is_up ? pairs.up : pairs.gate) + first_pair * p.width;
     block.out_stride = p.width;
     kBlock(block);
   });
-  const MatrixView gate = {l.gate, p.width, p.width, DType::F32};
-  const MatrixView up = {l.up, p.width, p.width, DType::F32};
-  const SiluMulParams silu = {.gate = gate, .up = up, .out = gate, .rows = pairs};
-  pool.run_ranges(pairs, 4, [&](std::int64_t first, std::int64_t last) {
+  const MatrixView gate = {pairs.gate, p.width, p.width, DType::F32};
+  const MatrixView up = {pairs.up, p.width, p.width, DType::F32};
+  const SiluMulParams silu = {.gate = gate, .up = up, .out = gate, .rows = count};
+  pool.run_ranges(count, 4, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t t = first; t < last; ++t) kSiluRow(silu, t);
   });
-  pool.run(l.used_count * hidden_blocks, [&](std::int64_t task) {
-    const int e = l.used[task / hidden_blocks];
-    const std::int64_t first_pair = l.first[e];
-    LinearBlock block = product(p.experts[e].w2, l.first[e + 1] - first_pair);
+  pool.run(pairs.used_count * hidden_blocks, [&](std::int64_t task) {
+    const int e = pairs.used[task / hidden_blocks];
+    const std::int64_t first_pair = pairs.first[e];
+    LinearBlock block = product(p.experts[e].w2, pairs.count_of(e));
     block.first = task % hidden_blocks * kLinearColumns;
     block.last = std::min(hidden, block.first + kLinearColumns);
-    block.in = l.gate + first_pair * p.width;
+    block.in = pairs.gate + first_pair * p.width;
     block.in_stride = p.width;
-    block.out = l.down + first_pair * hidden;
+    block.out = pairs.down + first_pair * hidden;
     block.out_stride = hidden;
     kBlock(block);
   });
-  pool.run_ranges(p.rows, 4, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t t = first; t < last; ++t) {
-      float* out = p.out.row<float>(t);
-      for (int j = 0; j < p.top_k; ++j) {
-        const float weight = p.weights[t * p.top_k + j];
-        const float* down = l.down + l.place[t * p.top_k + j] * hidden;
-        for (std::int64_t c = 0; c < hidden; ++c) out[c] += weight * down[c];
-      }
-    }
-  });
+  add_up(p, pairs, pool);
 }
 
 template <Isa kIsa>

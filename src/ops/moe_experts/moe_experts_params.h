@@ -15,9 +15,11 @@ struct ExpertView {
   TensorView w2;  // down [hidden, width]
 };
 
-struct MoeExpertsParams {
-  MatrixView in;              // [rows, hidden]
-  const ExpertView* experts;  // [expert_count]
+// Expert: the view of one expert's matrices that the kernels read.
+template <typename Expert>
+struct ExpertsParams {
+  MatrixView in;          // [rows, hidden]
+  const Expert* experts;  // [expert_count]
   int expert_count;
   const std::int32_t* chosen;  // [rows][top_k], ascending in a row
   const float* weights;        // [rows][top_k]
@@ -28,5 +30,6 @@ struct MoeExpertsParams {
   // moe_experts_workspace_bytes() of memory that nobody else uses meanwhile.
   void* workspace;
 };
+using MoeExpertsParams = ExpertsParams<ExpertView>;
 
 }  // namespace millrace

@@ -13,7 +13,9 @@ struct PackedBlock {
   PackedView weight;
   std::int64_t panel_bytes;
   std::int64_t first, last;  // panels
-  const std::byte* rows;     // encoded
+  // What this thread will read next, most likely: panels side by side as these are. Null: unknown.
+  const std::byte* next;
+  const std::byte* rows;  // encoded
   std::int64_t row_bytes;
   const std::int32_t* in_rows;  // encoded row of each t; null: t itself
   std::int64_t count;
@@ -44,6 +46,10 @@ namespace avx512_bf16 {
 void packed_halves(const PackedBlock& block);
 void encode_halves(const float* in, std::int64_t k, void* to);
 }  // namespace avx512_bf16
+namespace amx {
+void packed_ints(const PackedBlock& block);
+void packed_halves(const PackedBlock& block);
+}  // namespace amx
 namespace neon_dot {
 void packed_ints(const PackedBlock& block);
 void encode_ints(const float* in, std::int64_t k, void* to);

@@ -17,6 +17,7 @@ struct FloatTile {
     for (int r = 0; r < kHeight; ++r)
       in[r] = reinterpret_cast<const EncodedFloats*>(encoded_row(b, t + r));
     Floats total[kHeight][kWidth] = {};
+    const LinesAhead<kWidth, PanelBF16, 4096> ahead(b, columns, vector);
     const bool from_memory = t == 0 && b.count <= kRows;
     const std::int64_t blocks = (b.weight.k + kEncodedLength - 1) / kEncodedLength;
     for (std::int64_t i = 0; i < blocks; ++i) {
@@ -28,9 +29,9 @@ struct FloatTile {
         Floats even[kWidth], odd[kWidth];
         for (int v = 0; v < kWidth; ++v) {
           const Words both = load_as<Words>(panel[v]->w[pair] + columns.lane[v]);
-          // Line by line, so that products go on meanwhile; 4 KB ahead in each stream.
-          if (from_memory)
-            __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]->w[pair]) + 4096);
+          // Line by line, so that products go on meanwhile.
+          if (from_memory && v % kVectorsPerPanel == 0)
+            __builtin_prefetch(ahead.at(i, v) + pair * static_cast<int>(sizeof(panel[v]->w[pair])));
           even[v] = as_floats(both << 16);
           odd[v] = as_floats(both & 0xffff0000u);
         }

@@ -47,6 +47,7 @@ struct HalfTile {
     for (int r = 0; r < kHeight; ++r)
       in[r] = reinterpret_cast<const EncodedHalves*>(encoded_row(b, t + r));
     Floats total[kHeight][kWidth] = {};
+    const LinesAhead<kWidth, PanelBF16, 4096> ahead(b, columns, vector);
     const bool from_memory = t == 0 && b.count <= kRows;
     const std::int64_t blocks = (b.weight.k + kEncodedLength - 1) / kEncodedLength;
     for (std::int64_t i = 0; i < blocks; ++i) {
@@ -58,9 +59,9 @@ struct HalfTile {
         Pairs w[kWidth];
         for (int v = 0; v < kWidth; ++v) {
           w[v] = load_as<Pairs>(panel[v]->w[pair] + columns.lane[v]);
-          // Line by line, so that products go on meanwhile; 4 KB ahead in each stream.
-          if (from_memory)
-            __builtin_prefetch(reinterpret_cast<const std::byte*>(panel[v]->w[pair]) + 4096);
+          // Line by line, so that products go on meanwhile.
+          if (from_memory && v % kVectorsPerPanel == 0)
+            __builtin_prefetch(ahead.at(i, v) + pair * static_cast<int>(sizeof(panel[v]->w[pair])));
         }
         for (int r = 0; r < kHeight; ++r) {
           const Pairs x = splat_pair(in[r][i].x + 2 * pair);

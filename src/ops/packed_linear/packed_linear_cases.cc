@@ -1,4 +1,5 @@
 #include "ops/case_tables.h"
+#include "ops/packed_linear/packed_error.h"
 #include "ops/packed_linear/packed_linear.h"
 #include "ops/packed_linear/packing.h"
 #include "ops/product_case.h"
@@ -29,28 +30,10 @@ class PackedLinearInstance final : public ProductCase<PackedLinear> {
   void relocate(PackedLinearParams& p, const CaseImageCopy& image) override {
     image.move(p.in, p.residual, p.out);
   }
-  // The row's rounding, and that of the sum in float.
   double allowed_error(const float* weights, const float* in, double added) const override {
-    double size = added;
-    double rounded = 0;
-    for (std::int64_t from = 0; from < s_.k; from += 32) {
-      double of_weights = 0;
-      double products = 0;
-      double largest = 0;
-      for (std::int64_t i = from; i < std::min(s_.k, from + 32); ++i) {
-        const double w = std::abs(double{weights[i]});
-        const double x = std::abs(double{in[i]});
-        of_weights += w;
-        products += w * x;
-        largest = std::max(largest, x);
-      }
-      size += products;
-      rounded += s_.dtype == DType::BF16 ? products * kNarrowRounding
-                                         : of_weights * largest / 254 * 1.0001;
-    }
-    // A K-quant's minimum and scale are rounded before they are used; a lane adds k terms.
-    const double roundings = static_cast<double>(s_.k) + 8;
-    return rounded + 2 * size * roundings * kRounding;
+    return packed_product_error(
+        s_.dtype, s_.k, added, [&](std::int64_t i) { return weights[i]; },
+        [&](std::int64_t i) { return in[i]; });
   }
 
  private:

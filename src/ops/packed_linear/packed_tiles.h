@@ -28,6 +28,41 @@ MILLRACE_INLINE TileColumns<kVectors> columns_at(const PackedBlock& b, std::int6
   return columns;
 }
 
+// Asks for lines of a tile's streams before it gets there, kBytes ahead: at their ends, of the
+// streams that come next, so that these do not begin by waiting for memory.
+template <int kWidth, typename Panel, std::int64_t kBytes>
+class LinesAhead {
+ public:
+  // Of the tile that begins at vector `first`.
+  __attribute__((always_inline))
+  LinesAhead(const PackedBlock& b, const TileColumns<kWidth>& columns, std::int64_t first) {
+    constexpr std::int64_t kPanels = kWidth < kVectorsPerPanel ? 1 : kWidth / kVectorsPerPanel;
+    blocks_ = b.panel_bytes / static_cast<std::int64_t>(sizeof(Panel));
+    const bool is_last = first + kWidth >= b.last * kVectorsPerPanel;
+    for (int v = 0; v < kWidth; ++v) {
+      panel_[v] = reinterpret_cast<const Panel*>(columns.panel[v]);
+      const std::byte* next = columns.panel[v] + kPanels * b.panel_bytes;
+      if (is_last) next = b.next ? b.next + v / kVectorsPerPanel * b.panel_bytes : nullptr;
+      next_[v] = reinterpret_cast<const Panel*>(next);
+    }
+  }
+
+  // While block i is multiplied: where to ask for lines, stream by stream.
+  __attribute__((always_inline)) const std::byte* at(std::int64_t i, int v) const {
+    const bool ends = i + kAhead >= blocks_ && next_[v];
+    return reinterpret_cast<const std::byte*>(ends ? next_[v] + (i + kAhead - blocks_)
+                                                   : panel_[v] + i + kAhead);
+  }
+
+ private:
+  static constexpr std::int64_t kAhead = (kBytes + static_cast<std::int64_t>(sizeof(Panel)) - 1) /
+                                         static_cast<std::int64_t>(sizeof(Panel));
+
+  std::int64_t blocks_;
+  const Panel* panel_[kWidth];
+  const Panel* next_[kWidth];
+};
+
 MILLRACE_INLINE const std::byte* encoded_row(const PackedBlock& b, std::int64_t t) {
   return b.rows + (b.in_rows ? b.in_rows[t] : t) * b.row_bytes;
 }

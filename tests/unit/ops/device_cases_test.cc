@@ -40,7 +40,7 @@ bool may_be_without_kernel(const Setting& setting) {
     return op == "embedding" || op == "gather_rows" || op == "bring_inputs" ||
            op == "linear_norm" || op.starts_with("norm_");
   // Packed weights are for CPUs; what begins a norm is for Hopper.
-  return op == "packed_linear" || op == "linear_norm" ||
+  return op == "packed_linear" || op == "packed_experts" || op == "linear_norm" ||
          (setting.activation == DType::F32 && op.starts_with("norm_"));
 }
 
