@@ -190,7 +190,10 @@ void attend(const AttentionParams& p, const SpanView& span, std::int64_t first_r
     const std::int64_t start = b * kBlock;
     const char* keys = block_at(kv.key, b);
     const char* values = block_at(kv.value, b);
-    const std::int64_t next = b + 2 <= last_block ? b + 2 : last_block;
+    const std::int64_t next = b + 1 <= last_block ? b + 1 : last_block;
+    const std::int64_t later = b + 4 <= last_block ? b + 4 : last_block;
+    fetch(block_at(kv.key, later), 256);
+    fetch(block_at(kv.value, later), 256);
     fetch(block_at(kv.key, next), block_bytes);
     turn_keys<kType>(tile, keys, dim, row_bytes);
     const std::int64_t written = position + rows - start;  // positions of the block there are
