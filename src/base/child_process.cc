@@ -53,6 +53,21 @@ struct Pipe {
   }
 };
 
+// What this program ignores (SIGPIPE), another need not.
+struct SpawnAttributes {
+  posix_spawnattr_t attributes;
+  SpawnAttributes() {
+    ::posix_spawnattr_init(&attributes);
+    sigset_t defaults;
+    ::sigemptyset(&defaults);
+    ::sigaddset(&defaults, SIGPIPE);
+    ::sigaddset(&defaults, SIGCHLD);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  }
+  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes); }
+};
+
 struct SpawnActions {
   posix_spawn_file_actions_t actions;
   SpawnActions() { ::posix_spawn_file_actions_init(&actions); }
@@ -86,9 +101,12 @@ bool read_all(Pipe& out, Pipe& error, ChildOutput& to) {
   return true;
 }
 
-int wait_for(pid_t child) {
+// Where SIGCHLD was ignored by whoever started this program, the system keeps no status.
+Result<int> wait_for(pid_t child) {
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0) check(errno == EINTR, "waitpid() of a child");
+  while (::waitpid(child, &status, 0) < 0)
+    if (errno != EINTR)
+      return fail(ErrorCode::Unavailable, "its exit status is lost: {}", std::strerror(errno));
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -100,6 +118,7 @@ Result<ChildOutput> run_child(const std::vector<std::string>& arguments) {
   if (!out.open() || !error.open())
     return fail(ErrorCode::Unavailable, "{}: cannot make a pipe: {}", arguments[0],
                 std::strerror(errno));
+  const SpawnAttributes attributes;
   SpawnActions spawn;
   ::posix_spawn_file_actions_addopen(&spawn.actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&spawn.actions, out.write.get(), 1);
@@ -109,7 +128,7 @@ Result<ChildOutput> run_child(const std::vector<std::string>& arguments) {
   argv.push_back(nullptr);
   pid_t child = 0;
   const int failure =
-      ::posix_spawnp(&child, argv[0], &spawn.actions, nullptr, argv.data(), environ);
+      ::posix_spawnp(&child, argv[0], &spawn.actions, &attributes.attributes, argv.data(), environ);
   if (failure != 0)
     return fail(ErrorCode::NotFound, "{}: cannot be run: {}", arguments[0], std::strerror(failure));
   out.write.close();
@@ -120,7 +139,9 @@ Result<ChildOutput> run_child(const std::vector<std::string>& arguments) {
     wait_for(child);
     return fail(ErrorCode::TooLarge, "{}: wrote more than {} MiB", arguments[0], kMostOutput >> 20);
   }
-  output.status = wait_for(child);
+  const Result<int> status = wait_for(child);
+  if (!status) return fail_in(arguments[0], status.error());
+  output.status = *status;
   return output;
 }
 

@@ -123,7 +123,9 @@ Status quantize(const QuantizeOptions& options) {
       path, {.type = type,
              .name = options.name.empty() ? name_of_hub_model(options.model) : options.name,
              .allow_requantize = options.allow_requantize,
-             .load = {.format = made_up ? LoadFormat::Dummy : LoadFormat::Auto,
+             .load = {.format = !made_up          ? LoadFormat::Auto
+                                : options.dry_run ? LoadFormat::Outline
+                                                  : LoadFormat::Dummy,
                       .dummy_seed = options.dummy_seed,
                       .dummy_dtype = {}}}));
   const auto start = std::chrono::steady_clock::now();

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 std::string name_of_folder(const std::string& path) {
   std::error_code ignored;
   fs::path folder = fs::weakly_canonical(path, ignored);
+  if (folder.extension() == ".json") folder = folder.parent_path();
   if (folder.parent_path().filename() == "snapshots") {
     const std::string cached = folder.parent_path().parent_path().filename().string();
     if (const std::size_t dashes = cached.rfind("--"); dashes != std::string::npos)
@@ -102,7 +103,13 @@ Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& optio
   GgufPlan plan;
   ModelConfig config;
   const bool made_up = options.load.format != LoadFormat::Auto;
-  if (!made_up && fs::path(path).extension() == ".gguf") {
+  const bool is_gguf = fs::path(path).extension() == ".gguf";
+  if (made_up && is_gguf)
+    return fail(ErrorCode::InvalidArgument,
+                "{}: found a GGUF file, expected a config.json, a folder or a known name to make "
+                "random weights for",
+                path);
+  if (is_gguf) {
     GgufModel model = MILLRACE_TRY(open_gguf(path));
     config = MILLRACE_TRY(config_from_gguf(model));
     plan.source = std::move(model.checkpoint);

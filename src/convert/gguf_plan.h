@@ -36,8 +36,8 @@ struct GgufPlanOptions {
   LoadOptions load;               // of a folder: random weights instead of its own
 };
 
-// `path` is a folder in Hugging Face layout, a GGUF file, or what load_model() makes weights for.
-// Of a vision-language model the text model alone.
+// `path` is a folder in Hugging Face layout or a GGUF file, or what load_model() makes weights for,
+// which is no GGUF file. Of a vision-language model the text model alone.
 Result<GgufPlan> plan_gguf(const std::string& path, const GgufPlanOptions& options);
 
 // Tensors, weights and bytes of one type.

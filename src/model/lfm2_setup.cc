@@ -73,6 +73,16 @@ class Chooser {
   std::vector<KernelReport>& reports_;
 };
 
+// Gates and ups of one type, and downs of one: what kernels are chosen for. A CPU's that read
+// weights as they are stored look at each matrix.
+bool are_alike(const std::vector<ExpertView>& experts) {
+  return std::all_of(experts.begin(), experts.end(), [&](const ExpertView& expert) {
+    const ExpertView& first = experts.front();
+    return expert.w1.dtype == first.w1.dtype && expert.w3.dtype == first.w1.dtype &&
+           expert.w2.dtype == first.w2.dtype;
+  });
+}
+
 // In the order of use.
 std::vector<MatrixWeight*> matrices_of(LayerWeights& layer) {
   std::vector<MatrixWeight*> matrices;
@@ -182,7 +192,13 @@ Status Lfm2::choose_kernels(Device& device, DType kv_dtype, const KernelOverride
       const ExpertView& expert = layer.moe->experts.front();
       const MoeExperts::Key key = {expert.w1.dtype, expert.w2.dtype, activation, config_.hidden,
                                    config_.moe->width};
-      layer.moe->packed_kernel = chooser.packed<PackedExperts, MoeExperts>(key);
+      const bool alike = are_alike(layer.moe->experts);
+      if (!alike && !device.uses_host_memory())
+        return fail(ErrorCode::Unsupported,
+                    "layer {}: its experts' gates and ups, or its downs, are stored in different "
+                    "types, which kernels for {} do not take",
+                    &layer - weights_.layers.data(), device.traits().name);
+      if (alike) layer.moe->packed_kernel = chooser.packed<PackedExperts, MoeExperts>(key);
       if (!layer.moe->packed_kernel)
         layer.moe->kernel = MILLRACE_TRY(chooser.choose<MoeExperts>(key));
     }

@@ -186,13 +186,15 @@ MILLRACE_INLINE Floats select(Ints mask, Floats a, Floats b) {
 }
 
 // OCP's E4M3: see tensor/fp8.h.
-MILLRACE_INLINE Floats widen_fp8(const F8E4M3* from) {
-  const auto bytes = __builtin_bit_cast(Words, widen(&from->bits));
+MILLRACE_INLINE Floats fp8_of(Words bytes) {
   // Exponent and fraction in a float's place are the value times 2^-120, also for subnormals.
   const Words magnitude = bytes & 0x7fu;
   const Words finite = as_words(as_floats(magnitude << 20) * 0x1p120f);
   const Words is_nan = __builtin_bit_cast(Words, magnitude == 0x7fu);
   return as_floats(finite | (is_nan & 0x7fc00000u) | ((bytes & 0x80u) << 24));
+}
+MILLRACE_INLINE Floats widen_fp8(const F8E4M3* from) {
+  return fp8_of(__builtin_bit_cast(Words, widen(&from->bits)));
 }
 
 // Round to nearest even; what is too large becomes the largest, -0 becomes 0 (see

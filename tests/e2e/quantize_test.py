@@ -70,6 +70,13 @@ class Quantize(unittest.TestCase):
                               "2", "--json").stdout)["rows"]
         self.assertEqual(len(rows), 2)
         run("quantize", config, self.folder / "dummy2.gguf", "-t", "q8_0", status=2)
+        refused = run("quantize", out, self.folder / "dummy2.gguf", "-t", "q8_0", "--load-format", "dummy", status=2)
+        self.assertIn("config.json", refused.stderr)
+        # Full sizes without making full weights.
+        dry = json.loads(run("quantize", "LFM2-8B-A1B", self.folder / "dummy2.gguf", "-t", "q4_0", "--load-format", "dummy", "--dry-run",
+                             "--json").stdout)
+        self.assertGreater(dry["weights"], 8_000_000_000)
+        self.assertFalse((self.folder / "dummy2.gguf").exists())
 
     def test_every_type_runs(self):
         mean = sum(self.source) / len(self.source)

@@ -44,18 +44,41 @@ MILLRACE_INLINE Floats cached(const void* row, int at, int dim) {
   return widen_any(from);
 }
 
+// Element i of the elements that share a 32-bit word.
+template <DType kType>
+MILLRACE_INLINE Floats element_of(Words words, int i) {
+  if constexpr (kType == DType::BF16)
+    return as_floats(i == 0 ? words << 16 : words & 0xffff0000u);
+  else if constexpr (kType == DType::F8_E4M3)
+    return fp8_of((words >> (8 * i)) & 0xffu);
+  else
+    return as_floats(words);
+}
+
 // keys[d][t] of a block. Positions that nobody has written yet come along and are masked later.
+// Whole words change places, with as many elements as they hold, and are widened after.
 template <DType kType>
 MILLRACE_INLINE void turn_keys(Tile& tile, const char* block, int dim, std::int64_t row_bytes) {
+  constexpr int kEach = 4 / static_cast<int>(sizeof(typename CacheElement<kType>::Type));
+  constexpr int kStep = kEach * kLanes;
   for (int part = 0; part < kParts; ++part) {
-    for (int d = 0; d < dim; d += kLanes) {
+    const char* first = block + part * kLanes * row_bytes;
+    float* to = tile.keys + part * kLanes;
+    int d = 0;
+    for (; d + kStep <= dim; d += kStep) {
       Floats rows[kLanes];
       for (int t = 0; t < kLanes; ++t)
-        rows[t] = cached<kType>(block + (part * kLanes + t) * row_bytes, d, dim);
+        rows[t] = load_as<Floats>(first + t * row_bytes + d * (4 / kEach));
+      transpose(rows);
+      for (int i = 0; i < kStep; ++i)
+        store(to + (d + i) * kBlock, element_of<kType>(as_words(rows[i / kEach]), i % kEach));
+    }
+    for (; d < dim; d += kLanes) {
+      Floats rows[kLanes];
+      for (int t = 0; t < kLanes; ++t) rows[t] = cached<kType>(first + t * row_bytes, d, dim);
       transpose(rows);
       const int count = dim - d < kLanes ? dim - d : kLanes;
-      float* to = tile.keys + d * kBlock + part * kLanes;
-      for (int i = 0; i < count; ++i) store(to + i * kBlock, rows[i]);
+      for (int i = 0; i < count; ++i) store(to + (d + i) * kBlock, rows[i]);
     }
   }
 }
@@ -119,16 +142,44 @@ MILLRACE_INLINE void soften(Tile& tile, int query, int first, int last, int padd
   }
 }
 
+// Values of a block: widened to tile.values for several groups of queries, or as they are cached.
+struct CachedValues {
+  const char* block;
+  std::int64_t row_bytes;
+  int dim;
+};
+template <DType kType>
+MILLRACE_INLINE void widen_values(Tile& tile, const CachedValues& values, std::int64_t count,
+                                  int padded) {
+  for (int t = 0; t < kBlock && t < count; ++t)
+    for (int d = 0; d < padded; d += kLanes)
+      store(tile.values + t * padded + d,
+            cached<kType>(values.block + t * values.row_bytes, d, values.dim));
+}
+struct WidenedValue {
+  MILLRACE_INLINE Floats of(const Tile& tile, const CachedValues&, int t, int at, int padded) {
+    return load(tile.values + t * padded + at);
+  }
+};
+template <DType kType>
+struct CachedValue {
+  MILLRACE_INLINE Floats of(const Tile&, const CachedValues& values, int t, int at, int) {
+    return cached<kType>(values.block + t * values.row_bytes, at, values.dim);
+  }
+};
+
 // sum += weights * values over positions [first, last).
-template <int kQueries, int kVectors>
-MILLRACE_INLINE void add_values(Tile& tile, int query, int at, int first, int last, int padded) {
+template <typename Value, int kQueries, int kVectors>
+MILLRACE_INLINE void add_values(Tile& tile, const CachedValues& values, int query, int at,
+                                int first, int last, int padded) {
   Floats sum[kQueries][kVectors];
   float* to = tile.sum + query * padded + at;
   for (int i = 0; i < kQueries; ++i)
     for (int v = 0; v < kVectors; ++v) sum[i][v] = load(to + i * padded + v * kLanes);
   for (int t = first; t < last; ++t) {
     Floats value[kVectors];
-    for (int v = 0; v < kVectors; ++v) value[v] = load(tile.values + t * padded + at + v * kLanes);
+    for (int v = 0; v < kVectors; ++v)
+      value[v] = Value::of(tile, values, t, at + v * kLanes, padded);
     for (int i = 0; i < kQueries; ++i) {
       const Floats weight = splat(tile.weights[(query + i) * kBlock + t]);
       for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(weight, value[v], sum[i][v]);
@@ -138,12 +189,23 @@ MILLRACE_INLINE void add_values(Tile& tile, int query, int at, int first, int la
     for (int v = 0; v < kVectors; ++v) store(to + i * padded + v * kLanes, sum[i][v]);
 }
 
-template <int kQueries>
-MILLRACE_INLINE void add_values_of(Tile& tile, int query, int first, int last, int padded) {
+template <typename Value, int kQueries>
+MILLRACE_INLINE void add_values_of(Tile& tile, const CachedValues& values, int query, int first,
+                                   int last, int padded) {
   int at = 0;
   for (; at + kSumVectors * kLanes <= padded; at += kSumVectors * kLanes)
-    add_values<kQueries, kSumVectors>(tile, query, at, first, last, padded);
-  for (; at < padded; at += kLanes) add_values<kQueries, 1>(tile, query, at, first, last, padded);
+    add_values<Value, kQueries, kSumVectors>(tile, values, query, at, first, last, padded);
+  for (; at < padded; at += kLanes)
+    add_values<Value, kQueries, 1>(tile, values, query, at, first, last, padded);
+}
+
+// The sums of queries [query, end).
+template <typename Value>
+MILLRACE_INLINE void add_values_to(Tile& tile, const CachedValues& values, int query, int end,
+                                   int first, int last, int padded) {
+  for (; query + kSumQueries <= end; query += kSumQueries)
+    add_values_of<Value, kSumQueries>(tile, values, query, first, last, padded);
+  for (; query < end; ++query) add_values_of<Value, 1>(tile, values, query, first, last, padded);
 }
 
 // Lines of a block that comes soon: blocks lie anywhere, so that no hardware guesses them.
@@ -197,9 +259,9 @@ void attend(const AttentionParams& p, const SpanView& span, std::int64_t first_r
     fetch(block_at(kv.key, next), block_bytes);
     turn_keys<kType>(tile, keys, dim, row_bytes);
     const std::int64_t written = position + rows - start;  // positions of the block there are
-    for (int t = 0; t < kBlock && t < written; ++t)
-      for (int d = 0; d < padded; d += kLanes)
-        store(tile.values + t * padded + d, cached<kType>(values + t * row_bytes, d, dim));
+    const CachedValues value_rows = {values, row_bytes, dim};
+    const bool once = queries <= kSumQueries;  // then each is needed once
+    if (!once) widen_values<kType>(tile, value_rows, written, padded);
 
     // Rows that see anything of the block: those at or behind it whose window reaches it.
     const int from_row = static_cast<int>(start > position ? start - position : 0);
@@ -220,10 +282,12 @@ void attend(const AttentionParams& p, const SpanView& span, std::int64_t first_r
       const int first = static_cast<int>(seen > 0 ? seen : 0);
       const int last = static_cast<int>(at - start < kBlock - 1 ? at - start + 1 : kBlock);
       for (int i = row * group; i < (row + 1) * group; ++i) soften(tile, i, first, last, padded);
-      int i = row * group;
-      for (; i + kSumQueries <= (row + 1) * group; i += kSumQueries)
-        add_values_of<kSumQueries>(tile, i, first, last, padded);
-      for (; i < (row + 1) * group; ++i) add_values_of<1>(tile, i, first, last, padded);
+      if (once)
+        add_values_to<CachedValue<kType>>(tile, value_rows, row * group, (row + 1) * group, first,
+                                          last, padded);
+      else
+        add_values_to<WidenedValue>(tile, value_rows, row * group, (row + 1) * group, first, last,
+                                    padded);
     }
   }
   for (int i = 0; i < queries; ++i) {

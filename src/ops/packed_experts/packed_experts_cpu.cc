@@ -1,6 +1,7 @@
 // Rows are rounded once, each chosen expert's panels read once a step. One task makes the same
 // columns of gate and up of an expert and joins them, so that three loops over the threads do a
-// layer: gate and up, down, the sum over a token's experts.
+// layer's few rows: gate and up, down, the sum over a token's experts. Many are rounded in two
+// more.
 #include "device/cpu/cpu_device.h"
 #include "ops/isa.h"
 #include "ops/moe_experts/expert_pairs.h"

@@ -53,12 +53,12 @@ std::vector<OpCase> packed_linear_cases() {
   for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1}) {
     sizes.push_back({dtype, 3, 32, 1});
     sizes.push_back({dtype, 70, 1056, 3, true, true});
-    sizes.push_back({dtype, 150, 544, 17});
+    sizes.push_back({dtype, 150, 544, 37});
   }
   for (const DType dtype : {DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
     sizes.push_back({dtype, 3, 256, 1});
     sizes.push_back({dtype, 70, 1280, 3, true, true});
-    sizes.push_back({dtype, 150, 768, 17});
+    sizes.push_back({dtype, 150, 768, 37});
   }
   // LFM2-1.2B: the projections of a conv block, w1 and w3, w2, the head.
   const auto full = [&](DType dtype, std::int64_t n, std::int64_t k, std::int64_t rows) {

@@ -19,7 +19,7 @@ constexpr DType kPacked[] = {DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K,
 
 struct Experts {
   static constexpr int kExperts = 6, kTopK = 2;
-  static constexpr std::int64_t kHidden = 256, kWidth = 256, kRows = 17;
+  static constexpr std::int64_t kHidden = 256, kWidth = 256, kRows = 100;
 
   explicit Experts(DType type)
       : dtype(type),
@@ -96,7 +96,7 @@ TEST(PackedExperts, RowsAloneAndTogether) {
         const std::vector<float> row = data.run(kernel, t, 1, stream);
         alone.insert(alone.end(), row.begin(), row.end());
       }
-      for (std::int64_t rows = 2; rows <= Experts::kRows; ++rows) {
+      for (const std::int64_t rows : {2, 5, 17, 48, 100}) {
         const std::vector<float> together = data.run(kernel, 0, rows, stream);
         ASSERT_TRUE(same_bits(together, {alone.begin(), alone.begin() + rows * Experts::kHidden}))
             << to_string(dtype) << " " << kernel.name << ", " << rows << " rows";
