@@ -189,7 +189,8 @@ std::optional<ApiError> constrain(const AnswerShape& shape, const Json& tools,
                        "is not supported: this model's thoughts end with no token of their own");
   }
   const bool may_think = c.thought_begin >= 0 || c.starts_in_thought;
-  const auto compile = [&](GrammarSource source) -> Result<std::shared_ptr<const TokenGrammar>> {
+  const auto compile =
+      [&](const GrammarSource& source) -> Result<std::shared_ptr<const TokenGrammar>> {
     if (!model.grammars)
       return fail(ErrorCode::Unsupported,
                   "answers of a model without tokenizer cannot be constrained");
@@ -199,7 +200,7 @@ std::optional<ApiError> constrain(const AnswerShape& shape, const Json& tools,
   if (shape.answer && !shape.calls_required) {
     GrammarSource source = *shape.answer;
     source.leading_space = may_think;
-    auto compiled = compile(std::move(source));
+    auto compiled = compile(source);
     if (!compiled) return bad_field(shape.field, compiled.error().message);
     c.answer = std::move(*compiled);
   }
@@ -214,8 +215,7 @@ std::optional<ApiError> constrain(const AnswerShape& shape, const Json& tools,
                                .only = shape.only_tool},
                               begin, end);
     if (source) source->leading_space = shape.calls_required && may_think;
-    auto compiled =
-        source ? compile(std::move(*source)) : tl::unexpected<Error>(std::move(source.error()));
+    auto compiled = source ? compile(*source) : tl::unexpected<Error>(std::move(source.error()));
     if (compiled)
       (shape.calls_required ? c.answer : c.calls) = std::move(*compiled);
     else if (shape.calls_required || has_strict_tool(tools))

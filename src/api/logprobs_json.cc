@@ -78,7 +78,7 @@ Json echoed_logprobs(std::span<const TokenId> prompt, const PromptLogprobs* scor
       offset += characters(bytes);
       left.remove_prefix(bytes.size());
     } else if (constexpr std::string_view kReplaced = "\xEF\xBF\xBD";
-               left.starts_with(kReplaced) && !tokenizer->is_special(prompt[i])) {
+               left.starts_with(kReplaced) && tokenizer && !tokenizer->is_special(prompt[i])) {
       ++offset;  // a part of a character, whose other parts are missing
       left.remove_prefix(kReplaced.size());
     }

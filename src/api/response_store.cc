@@ -74,8 +74,9 @@ ApiResult<Json> ResponseStore::with_history(Json body) const {
 }
 
 void ResponseStore::begin(Json response, Json input, std::function<void()> cancel) {
+  auto id = response["id"].get<std::string>();
   const std::lock_guard lock(mutex_);
-  entries_.push_front({.id = response["id"].get<std::string>(),
+  entries_.push_front({.id = std::move(id),
                        .response = std::move(response),
                        .input = std::move(input),
                        .cancel = std::move(cancel)});

@@ -131,7 +131,7 @@ void PrefixTree::keep(std::string_view salt, std::span<const std::int32_t> token
 void PrefixTree::insert(std::string_view salt, std::span<const std::int32_t> tokens,
                         SequenceMemory& memory, std::int64_t blocks,
                         std::optional<ConvState> conv) {
-  if (blocks == 0) return;
+  if (blocks <= 0) return;
   auto root = roots_.find(salt);
   if (root == roots_.end())
     root = roots_.emplace(std::string(salt), std::make_unique<Node>()).first;
