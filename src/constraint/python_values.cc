@@ -178,8 +178,9 @@ std::string PythonValues::members_in_order(const std::vector<Member>& all,
   for (std::size_t i = all.size(); i-- > 0;) {
     const Member& m = all[i];
     const std::string member = fmt::format("{} {} {}", m.head, m.value, next);
-    first = add(member + (m.required ? "" : " | " + first));
-    next = add(fmt::format("\",\" {} {}", space, member) + (m.required ? "" : " | " + next));
+    const std::string behind = fmt::format("\",\" {} {}", space, member);
+    first = add(m.required ? member : fmt::format("{} | {}", member, first));
+    next = add(m.required ? behind : fmt::format("{} | {}", behind, next));
   }
   return first;
 }
@@ -268,7 +269,7 @@ Result<std::string> PythonValues::make(const Json& schema, const Json& root,
     const Json* target = MILLRACE_TRY(find_ref(root, name));
     // Named before it is made, since it may refer to itself.
     const std::string rule = refs_[key] = fmt::format("r{}", next_++);
-    const Result<std::string> made = value(*target, root, where);
+    Result<std::string> made = value(*target, root, where);
     if (!made) return made;
     if (*made == rule)
       return fail(ErrorCode::InvalidArgument, "{}: '{}' refers to itself", where,

@@ -32,7 +32,7 @@ struct Answer::State {
 
   // The last event, and whoever waits goes on.
   void end(FinishReason reason, std::string error);
-  void end_with(TokenEvent event);
+  void end_with(const TokenEvent& event);
 };
 
 }  // namespace millrace

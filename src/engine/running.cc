@@ -5,7 +5,7 @@
 
 namespace millrace {
 
-void Answer::State::end_with(TokenEvent event) {
+void Answer::State::end_with(const TokenEvent& event) {
   if (callback) callback(event);
   callback = nullptr;
   ended.store(true, std::memory_order_release);

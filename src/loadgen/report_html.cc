@@ -168,10 +168,11 @@ Plot for_stages(const Report& report, Plot plot, Make make) {
 }
 
 template <typename Value>
-Plot distributions(const Report& report, std::string title, std::string unit, Value values) {
+Plot distributions(const Report& report, const std::string& title, const std::string& unit,
+                   Value values) {
   return for_stages(report,
-                    {.title = std::move(title),
-                     .x_label = std::move(unit),
+                    {.title = title,
+                     .x_label = unit,
                      .y_label = "share of all",
                      .series = {},
                      .log_x = true,
@@ -185,15 +186,15 @@ Plot distributions(const Report& report, std::string title, std::string unit, Va
 }
 
 template <typename Value>
-Plot samples(const Report& report, std::string title, std::string unit, Value value) {
-  return for_stages(
-      report, {.title = std::move(title), .x_label = "s", .y_label = std::move(unit), .series = {}},
-      [&](const StageRecord& stage) {
-        Series series{.name = stage.load.label(), .points = {}};
-        for (const ServerSample& sample : stage.samples)
-          if (value(sample) >= 0) series.points.emplace_back(sample.at_s, value(sample));
-        return series;
-      });
+Plot samples(const Report& report, const std::string& title, const std::string& unit, Value value) {
+  return for_stages(report, {.title = title, .x_label = "s", .y_label = unit, .series = {}},
+                    [&](const StageRecord& stage) {
+                      Series series{.name = stage.load.label(), .points = {}};
+                      for (const ServerSample& sample : stage.samples)
+                        if (value(sample) >= 0)
+                          series.points.emplace_back(sample.at_s, value(sample));
+                      return series;
+                    });
 }
 
 // What more users at once bring, and cost.
@@ -214,11 +215,8 @@ std::string sweep_plots(const Report& report) {
   const std::string x = report.stages.front().load.kind == Load::Kind::Closed ? "requests at once"
                                                                               : "sessions a second";
   const auto plot = [&](std::string title, std::string unit, const Series& series) {
-    return as_svg({.title = std::move(title),
-                   .x_label = x,
-                   .y_label = std::move(unit),
-                   .series = {series},
-                   .markers = true});
+    return as_svg(
+        {.title = title, .x_label = x, .y_label = unit, .series = {series}, .markers = true});
   };
   return plot("Throughput", "output tok/s", all) + plot("Speed for each user", "tok/s", user) +
          plot("Time to first token, median", "ms", ttft);
@@ -252,10 +250,8 @@ std::string as_html(const Report& report) {
                               [](const RequestRecord& r, auto& all) { all.push_back(r.e2e_s()); }));
   const auto over_time = [&](std::string title, std::string unit,
                              Series (*make)(const StageRecord&)) {
-    return as_svg(for_stages(
-        report,
-        {.title = std::move(title), .x_label = "s", .y_label = std::move(unit), .series = {}},
-        make));
+    return as_svg(
+        for_stages(report, {.title = title, .x_label = "s", .y_label = unit, .series = {}}, make));
   };
   out += over_time("Pieces of answers over time", "a second", tokens_over_time);
   out += over_time("Requests in flight", "requests", in_flight);

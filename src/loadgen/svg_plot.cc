@@ -37,15 +37,18 @@ struct Axis {
   std::vector<double> ticks() const {
     std::vector<double> ticks;
     if (log) {
-      for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10)
+      const int last = static_cast<int>(std::floor(std::log10(high)));
+      for (int digits = static_cast<int>(std::floor(std::log10(low))); digits <= last; ++digits)
         for (const double part : {1.0, 2.0, 5.0})
-          if (power * part >= low * 0.999 && power * part <= high * 1.001)
-            ticks.push_back(power * part);
+          if (const double tick = std::pow(10, digits) * part;
+              tick >= low * 0.999 && tick <= high * 1.001)
+            ticks.push_back(tick);
       return ticks;
     }
     const double step = nice_step(high - low, 5);
-    for (double tick = std::ceil(low / step) * step; tick <= high + step * 1e-6; tick += step)
-      ticks.push_back(tick);
+    const double first = std::ceil(low / step) * step;
+    const int count = static_cast<int>(std::floor((high + step * 1e-6 - first) / step)) + 1;
+    for (int i = 0; i < count; ++i) ticks.push_back(first + i * step);
     return ticks;
   }
 };

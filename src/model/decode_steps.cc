@@ -138,24 +138,25 @@ std::vector<DecodePhase> DecodeSteps::device_phases(const ModelWeights& weights)
     phase.in = static_cast<std::int32_t>(planned.in);
     phase.out = static_cast<std::int32_t>(planned.out);
     phase.weights = packed_.as<std::byte>() + planned.weights;
-    const LayerWeights* layer =
-        planned.layer < 0 ? nullptr : &weights.layers[static_cast<std::size_t>(planned.layer)];
+    // The head is in no layer and needs nothing of one.
+    const LayerWeights& layer =
+        weights.layers[static_cast<std::size_t>(std::max<std::int64_t>(planned.layer, 0))];
     switch (planned.kind) {
       case DecodePhaseKind::Conv:
-        phase.norm = layer->operator_norm;
-        phase.conv_kernel = layer->conv->kernel;
+        phase.norm = layer.operator_norm;
+        phase.conv_kernel = layer.conv->kernel;
         phase.cache_layer = conv_layers++;
         break;
       case DecodePhaseKind::Qkv:
-        phase.norm = layer->operator_norm;
+        phase.norm = layer.operator_norm;
         break;
       case DecodePhaseKind::Attention:
-        phase.norm = layer->attention->q_norm;
-        phase.k_norm = layer->attention->k_norm;
+        phase.norm = layer.attention->q_norm;
+        phase.k_norm = layer.attention->k_norm;
         phase.cache_layer = attention_layers++;
         break;
       case DecodePhaseKind::Swiglu:
-        phase.norm = layer->ffn_norm;
+        phase.norm = layer.ffn_norm;
         break;
       case DecodePhaseKind::Residual:
         break;

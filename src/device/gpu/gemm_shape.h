@@ -14,7 +14,8 @@ struct GemmShape {
   DType out;                           // F32 or BF16
   bool adds;
 
-  auto operator<=>(const GemmShape&) const = default;
+  // clang-tidy 14 takes what this compares with zero for a pointer.
+  auto operator<=>(const GemmShape&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 }  // namespace millrace

@@ -63,6 +63,7 @@ void* Modules::function(const void* key) const {
 // The compiler's side. Sizes and order of parameters are clang's (CGCUDANV.cpp).
 extern "C" {
 
+// NOLINTBEGIN(bugprone-reserved-identifier): they are the compiler's names.
 void** __hipRegisterFatBinary(const void* data);
 void __hipUnregisterFatBinary(void** image);
 void __hipRegisterFunction(void** image, const void* host_function, char* device_function,
@@ -97,4 +98,5 @@ int hipLaunchKernel(const void*, ...) {
   millrace::check(false, "a HIP kernel was called like a function");
   return 0;
 }
+// NOLINTEND(bugprone-reserved-identifier)
 }
