@@ -5,7 +5,7 @@
 namespace millrace {
 namespace {
 
-std::string first_of(std::string type, std::string processor) {
+std::string first_of(const std::string& type, const std::string& processor) {
   return type.empty() ? processor : type;
 }
 

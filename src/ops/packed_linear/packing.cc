@@ -167,7 +167,8 @@ float value(const Panel& from, int s, int c, int e) {
     const float scale = to_float(from.d[c]) * static_cast<float>(from.scale[s][c]);
     return q * scale - to_float(from.dmin[c]) * static_cast<float>(from.min[s][c]);
   } else if constexpr (requires { from.scale; }) {
-    return q * (to_float(from.d[c]) * static_cast<float>(from.scale[s][e / 16][c]));
+    const int half = e / 16;
+    return q * (to_float(from.d[c]) * static_cast<float>(from.scale[s][half][c]));
   } else if constexpr (requires { from.m; }) {
     return q * to_float(from.d[s][c]) + to_float(from.m[s][c]);
   } else {
