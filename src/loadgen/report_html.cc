@@ -214,7 +214,7 @@ std::string sweep_plots(const Report& report) {
     std::sort(series->points.begin(), series->points.end());
   const std::string x = report.stages.front().load.kind == Load::Kind::Closed ? "requests at once"
                                                                               : "sessions a second";
-  const auto plot = [&](std::string title, std::string unit, const Series& series) {
+  const auto plot = [&](const std::string& title, const std::string& unit, const Series& series) {
     return as_svg(
         {.title = title, .x_label = x, .y_label = unit, .series = {series}, .markers = true});
   };
@@ -248,7 +248,7 @@ std::string as_html(const Report& report) {
       }));
   out += as_svg(distributions(report, "End to end", "s",
                               [](const RequestRecord& r, auto& all) { all.push_back(r.e2e_s()); }));
-  const auto over_time = [&](std::string title, std::string unit,
+  const auto over_time = [&](const std::string& title, const std::string& unit,
                              Series (*make)(const StageRecord&)) {
     return as_svg(
         for_stages(report, {.title = title, .x_label = "s", .y_label = unit, .series = {}}, make));
