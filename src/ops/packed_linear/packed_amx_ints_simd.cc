@@ -183,7 +183,7 @@ PackedBlock rows_from(PackedBlock b, std::int64_t first) {
 void packed_ints(const PackedBlock& b) {
   const std::int64_t whole = b.count / kTileRows * kTileRows;
   if (whole > 0)
-    with_int_type(b.weight.dtype, [&]<DType kType>() {
+    with_quantised(b.weight.dtype, [&]<DType kType>() {
       AmxInts<kType> amx(b);
       for (std::int64_t p = b.first; p < b.last; ++p) amx.run(p, whole);
     });

@@ -208,30 +208,5 @@ struct IntTile {
   }
 };
 
-// Calls body<kType>() for the types whose panels hold integers; the registry refuses all others.
-template <typename Body>
-MILLRACE_INLINE void with_int_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::Q8_0:
-      return body.template operator()<DType::Q8_0>();
-    case DType::Q4_0:
-      return body.template operator()<DType::Q4_0>();
-    case DType::Q4_1:
-      return body.template operator()<DType::Q4_1>();
-    case DType::Q5_0:
-      return body.template operator()<DType::Q5_0>();
-    case DType::Q5_1:
-      return body.template operator()<DType::Q5_1>();
-    case DType::Q4_K:
-      return body.template operator()<DType::Q4_K>();
-    case DType::Q5_K:
-      return body.template operator()<DType::Q5_K>();
-    case DType::Q6_K:
-      return body.template operator()<DType::Q6_K>();
-    default:
-      __builtin_trap();
-  }
-}
-
 }  // namespace
 }  // namespace millrace::MILLRACE_ISA

@@ -56,7 +56,7 @@ void encode_ints(const float* in, std::int64_t k, void* to) {
 }
 
 void packed_ints(const PackedBlock& b) {
-  with_int_type(b.weight.dtype, [&]<DType kType>() { walk<IntTile<kType>>(b); });
+  with_quantised(b.weight.dtype, [&]<DType kType>() { walk<IntTile<kType>>(b); });
 }
 
 }  // namespace millrace::MILLRACE_ISA

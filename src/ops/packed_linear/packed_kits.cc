@@ -5,20 +5,22 @@
 namespace millrace {
 namespace {
 
-std::string first_of(const std::string& type, const std::string& processor) {
+// Unused on processors without kits.
+[[maybe_unused]] std::string first_of(const std::string& type, const std::string& processor) {
   return type.empty() ? processor : type;
 }
 
-}  // namespace
-
-std::string rejects_ints(DType weight, DType activation) {
+// Why weights of this type with such activations are not for a kit.
+[[maybe_unused]] std::string rejects_ints(DType weight, DType activation) {
   if (activation != DType::F32) return "it takes F32 activations";
   return is_quantised(weight) ? "" : "for quantised weights alone";
 }
-std::string rejects_halves(DType weight, DType activation) {
+[[maybe_unused]] std::string rejects_halves(DType weight, DType activation) {
   if (activation != DType::F32) return "it takes F32 activations";
   return weight == DType::BF16 ? "" : "for BF16 weights alone";
 }
+
+}  // namespace
 
 #if defined(__x86_64__)
 

@@ -33,77 +33,59 @@ inline const std::byte* panels_at(const PackedView& weight, std::int64_t panel_b
   return static_cast<const std::byte*>(weight.panels) + i * kPanelsPerBlock * panel_bytes;
 }
 
-// Why weights of this type with such activations are not for a kit; empty if they are.
-std::string rejects_ints(DType weight, DType activation);
-std::string rejects_halves(DType weight, DType activation);
+// What every kit has beside its name, its priority and rejects(): empty, or why it is not for such
+// weights and activations on this processor.
+template <typename Row, EncodeRowFn kEncodeRow, PackedBlockFn kMultiply>
+struct PackedKit {
+  using Encoded = Row;
+  static constexpr EncodeRowFn kEncode = kEncodeRow;
+  static constexpr PackedBlockFn kBlock = kMultiply;
+};
 
 #if defined(__x86_64__)
 
-struct AmxInt8Kit {
+struct AmxInt8Kit : PackedKit<EncodedInts, avx512_vnni::encode_ints, amx::packed_ints> {
   static constexpr const char* kName = "cpu_amx_int8";
   static constexpr Priority kPriority = Priority::Specialized;
-  using Encoded = EncodedInts;
-  static constexpr EncodeRowFn kEncode = avx512_vnni::encode_ints;
-  static constexpr PackedBlockFn kBlock = amx::packed_ints;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
-struct AmxBf16Kit {
+struct AmxBf16Kit : PackedKit<EncodedHalves, avx512_bf16::encode_halves, amx::packed_halves> {
   static constexpr const char* kName = "cpu_amx_bf16";
   static constexpr Priority kPriority = Priority::Specialized;
-  using Encoded = EncodedHalves;
-  static constexpr EncodeRowFn kEncode = avx512_bf16::encode_halves;
-  static constexpr PackedBlockFn kBlock = amx::packed_halves;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
-struct Avx512VnniKit {
+struct Avx512VnniKit : PackedKit<EncodedInts, avx512_vnni::encode_ints, avx512_vnni::packed_ints> {
   static constexpr const char* kName = "cpu_avx512_vnni";
   static constexpr Priority kPriority = Priority::Specialized;
-  using Encoded = EncodedInts;
-  static constexpr EncodeRowFn kEncode = avx512_vnni::encode_ints;
-  static constexpr PackedBlockFn kBlock = avx512_vnni::packed_ints;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
-struct Avx512Bf16Kit {
+struct Avx512Bf16Kit
+    : PackedKit<EncodedHalves, avx512_bf16::encode_halves, avx512_bf16::packed_halves> {
   static constexpr const char* kName = "cpu_avx512_bf16";
   static constexpr Priority kPriority = Priority::Specialized;
-  using Encoded = EncodedHalves;
-  static constexpr EncodeRowFn kEncode = avx512_bf16::encode_halves;
-  static constexpr PackedBlockFn kBlock = avx512_bf16::packed_halves;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
-struct Avx512Kit {
+struct Avx512Kit : PackedKit<EncodedFloats, avx512::encode_floats, avx512::packed_floats> {
   static constexpr const char* kName = "cpu_avx512";
   static constexpr Priority kPriority = Priority::Performant;
-  using Encoded = EncodedFloats;
-  static constexpr EncodeRowFn kEncode = avx512::encode_floats;
-  static constexpr PackedBlockFn kBlock = avx512::packed_floats;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
-struct Avx2Kit {
+struct Avx2Kit : PackedKit<EncodedInts, avx2::encode_ints, avx2::packed_ints> {
   static constexpr const char* kName = "cpu_avx2";
   static constexpr Priority kPriority = Priority::Performant;
-  using Encoded = EncodedInts;
-  static constexpr EncodeRowFn kEncode = avx2::encode_ints;
-  static constexpr PackedBlockFn kBlock = avx2::packed_ints;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
 
 #elif defined(__aarch64__)
 
-struct NeonDotKit {
+struct NeonDotKit : PackedKit<EncodedInts, neon_dot::encode_ints, neon_dot::packed_ints> {
   static constexpr const char* kName = "cpu_neon_dot";
   static constexpr Priority kPriority = Priority::Specialized;
-  using Encoded = EncodedInts;
-  static constexpr EncodeRowFn kEncode = neon_dot::encode_ints;
-  static constexpr PackedBlockFn kBlock = neon_dot::packed_ints;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
-struct NeonBf16Kit {
+struct NeonBf16Kit : PackedKit<EncodedHalves, neon_bf16::encode_halves, neon_bf16::packed_halves> {
   static constexpr const char* kName = "cpu_neon_bf16";
   static constexpr Priority kPriority = Priority::Specialized;
-  using Encoded = EncodedHalves;
-  static constexpr EncodeRowFn kEncode = neon_bf16::encode_halves;
-  static constexpr PackedBlockFn kBlock = neon_bf16::packed_halves;
   static std::string rejects(DType weight, DType activation, const DeviceTraits& traits);
 };
 

@@ -1,6 +1,5 @@
 #include "ops/packed_linear/packing.h"
 
-#include <cstdlib>
 #include <cstring>
 
 #include "base/check.h"
@@ -232,29 +231,9 @@ void decode(const PackedView& packed, std::int64_t row, float* out) {
 // Calls body<kType>() for a type that has panels.
 template <typename Body>
 auto with_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::BF16:
-      return body.template operator()<DType::BF16>();
-    case DType::Q8_0:
-      return body.template operator()<DType::Q8_0>();
-    case DType::Q4_0:
-      return body.template operator()<DType::Q4_0>();
-    case DType::Q4_1:
-      return body.template operator()<DType::Q4_1>();
-    case DType::Q5_0:
-      return body.template operator()<DType::Q5_0>();
-    case DType::Q5_1:
-      return body.template operator()<DType::Q5_1>();
-    case DType::Q4_K:
-      return body.template operator()<DType::Q4_K>();
-    case DType::Q5_K:
-      return body.template operator()<DType::Q5_K>();
-    case DType::Q6_K:
-      return body.template operator()<DType::Q6_K>();
-    default:
-      check(false, "there are no panels for this type");
-      std::abort();
-  }
+  check(can_pack(dtype), "there are no panels for this type");
+  if (dtype == DType::BF16) return body.template operator()<DType::BF16>();
+  return with_quantised(dtype, body);
 }
 
 }  // namespace

@@ -106,4 +106,30 @@ struct PanelOf<DType::Q6_K> : PanelTraits<PanelQ6_K, BlockQ6_K, 256, 32> {};
 template <>
 struct PanelOf<DType::BF16> : PanelTraits<PanelBF16, BF16, 64, 0> {};
 
+// Calls body<kType>() for a type whose panels hold integers. Inlined, as sources for different
+// instruction sets must share no code.
+template <typename Body>
+__attribute__((always_inline)) inline auto with_quantised(DType dtype, const Body& body) {
+  switch (dtype) {
+    case DType::Q8_0:
+      return body.template operator()<DType::Q8_0>();
+    case DType::Q4_0:
+      return body.template operator()<DType::Q4_0>();
+    case DType::Q4_1:
+      return body.template operator()<DType::Q4_1>();
+    case DType::Q5_0:
+      return body.template operator()<DType::Q5_0>();
+    case DType::Q5_1:
+      return body.template operator()<DType::Q5_1>();
+    case DType::Q4_K:
+      return body.template operator()<DType::Q4_K>();
+    case DType::Q5_K:
+      return body.template operator()<DType::Q5_K>();
+    case DType::Q6_K:
+      return body.template operator()<DType::Q6_K>();
+    default:
+      __builtin_trap();
+  }
+}
+
 }  // namespace millrace
